@@ -21,6 +21,12 @@ export interface Codec {
   encoder(level: Level): Encoder
   /** Starts reading a sequence of frames. */
   decoder(options: DecoderOptions): Decoder
+  /**
+   * Reads a stream of frames to its very end. Unlike `Decoder.push`, which gives back all that a chunk holds (and a few
+   * KiB may hold a GiB), this never has more than a few MiB of plain bytes in memory. Ending the iteration early ends
+   * the one over `stored` too.
+   */
+  decode(stored: AsyncIterable<Uint8Array>, options: DecoderOptions): AsyncIterable<Uint8Array>
 }
 
 export interface Encoder {
