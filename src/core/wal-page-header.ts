@@ -38,7 +38,7 @@ export function parseWalPageHeader(bytes: Uint8Array): WalPageHeader | undefined
   if (bytes.length < WAL_PAGE_HEADER_SIZE) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const magic = view.getUint16(0, true)
-  if (magic >> 8 !== 0xd1 || (view.getUint16(2, true) & longHeaderFlag) === 0) return undefined
+  if (magic === 0 || (view.getUint16(2, true) & longHeaderFlag) === 0) return undefined
   return {
     magic,
     major: majors.get(magic),
