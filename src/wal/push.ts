@@ -1,0 +1,113 @@
+/** Archives one WAL file: checked, durable, create-only. */
+import { type FileHandle, open } from 'node:fs/promises'
+import { type Claim, claimCluster } from '../archive/claim-cluster.ts'
+import { readWalHeader, type WalObjectHeader } from '../archive/wal-object.ts'
+import type { Codec, Level } from '../codec/codec.ts'
+import { formatBytes } from '../core/bytes.ts'
+import { localIoError, SeawallError } from '../core/errors.ts'
+import type { WalFile } from '../core/wal-names.ts'
+import type { CallOptions } from '../storage/storage.ts'
+import { inspectWalFile } from './inspect.ts'
+import { packWalFile } from './pack.ts'
+
+export interface PushRequest {
+  /** Absolute. */
+  readonly path: string
+  readonly file: WalFile
+  /** Bytes, by pg_control; undefined where it does not tell, and the file itself must. */
+  readonly segmentSize: number | undefined
+  readonly codec: Codec
+  readonly level: Level
+  readonly claim: Omit<Claim, 'expected'>
+}
+
+/**
+ * Resolves when the file is durable in the archive, by this call or an earlier one.
+ * @throws SeawallError: it is important that PostgreSQL sees an error then, so that it keeps the file. `conflict` if the
+ * archive holds other content under the same name.
+ */
+export async function pushWalFile(request: PushRequest, options: CallOptions): Promise<void> {
+  const handle = await openFile(request.path)
+  try {
+    await pushOpenFile(handle, request, options)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function pushOpenFile(handle: FileHandle, request: PushRequest, options: CallOptions): Promise<void> {
+  const { path, file, codec, level, claim } = request
+  const { storage, layout, log } = claim
+  const inspected = await inspectWalFile(handle, path, file, layout.systemIdentifier, log)
+  const { postgresMajor, size } = inspected
+  const walSegmentSize = inspected.segmentSize ?? request.segmentSize
+  if (walSegmentSize === undefined) throw segmentSizeUnknown(path)
+  await claimCluster({ ...claim, expected: { walSegmentSize, postgresMajor } }, options)
+
+  const facts = { name: file.name, size, systemIdentifier: layout.systemIdentifier, postgresMajor }
+  const packed = await packWalFile(handle, path, facts, codec, level, options)
+  const key = layout.wal(file, packed.header.sha256)
+  const result = await storage.putIfAbsent(key, packed.content, options)
+  if (result === 'exists') {
+    await compareWithArchived(request, key, packed.header, options)
+    log.info(`${file.name} is in the archive already, with the same content`)
+  } else {
+    log.debug(`archived ${file.name}`, { size: formatBytes(size), stored: formatBytes(packed.header.storedSize) })
+  }
+  if (file.kind === 'partial') await warnOfOtherPartials(request, key, options)
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (cause) {
+    throw localIoError('archive', path, cause, 'Check the path, and whether this user may read the data directory.')
+  }
+}
+
+async function compareWithArchived(
+  { path, claim }: PushRequest,
+  key: string,
+  ours: WalObjectHeader,
+  options: CallOptions,
+): Promise<void> {
+  const theirs = await readWalHeader(claim.storage, key, options)
+  if (theirs?.sha256 === ours.sha256 && theirs.size === ours.size && theirs.name === ours.name) return
+  throw new SeawallError('conflict', {
+    operation: 'archive',
+    object: path,
+    reason: theirs
+      ? `the archive holds different content under the name ${key}`
+      : `${key} was in the archive a moment ago and is gone`,
+    detail: theirs ? `this file: ${describe(ours)}; in the archive: ${describe(theirs)}` : '',
+    hint: 'Usually two servers archive to one place: a second primary, or a restored copy. Give each its own --cluster. Nothing was overwritten.',
+  })
+}
+
+function describe({ size, sha256, systemIdentifier }: WalObjectHeader): string {
+  return `${size} bytes, SHA-256 ${sha256}, system identifier ${systemIdentifier}`
+}
+
+/** Two standbys promoted from one primary leave different partial segments: both are kept. */
+async function warnOfOtherPartials({ file, claim }: PushRequest, key: string, options: CallOptions): Promise<void> {
+  if (file.kind !== 'partial') return
+  const { storage, layout, log } = claim
+  const prefix = layout.partialPrefix(file.segment)
+  for await (const other of storage.list(layout.walDirectory(file.segment), { ...options, after: prefix })) {
+    if (!other.key.startsWith(prefix)) return
+    if (other.key !== key) {
+      log.warn(`the archive holds another ${file.name} with different content: two servers were promoted`, {
+        other: other.key,
+      })
+    }
+  }
+}
+
+function segmentSizeUnknown(path: string): SeawallError {
+  return new SeawallError('refused', {
+    operation: 'archive',
+    object: path,
+    reason: 'neither the file nor pg_control tells the WAL segment size',
+    hint: 'Archive a whole segment of this cluster first, or use a newer version of this program.',
+  })
+}
