@@ -36,7 +36,7 @@ export interface Context {
 }
 
 /** How a command ended, when it did not throw. */
-export type Outcome = 'done' | 'absent' | 'error-on-standby' | ErrorCode
+export type Outcome = 'done' | 'absent' | 'error-on-standby' | 'error-and-stop' | ErrorCode
 
 export interface Command<Names extends OptionName = OptionName> {
   readonly name: string

@@ -50,7 +50,7 @@ export type OptionKind =
   | { readonly kind: 'texts'; readonly placeholder: string }
   | { readonly kind: 'switch' }
   | { readonly kind: 'choice'; readonly choices: readonly string[] }
-  | { readonly kind: 'duration' }
+  | { readonly kind: 'duration'; readonly minimum?: number }
   | { readonly kind: 'count'; readonly minimum: number; readonly maximum: number }
 
 export type OptionSpec<Value> = OptionKind & {
@@ -126,6 +126,7 @@ export const OPTIONS: { readonly [Name in OptionName]: OptionSpec<OptionValues[N
   },
   timeout: {
     kind: 'duration',
+    minimum: 1,
     describe: 'Give up after this long without any progress',
     default: 30 * second,
   },
@@ -149,6 +150,7 @@ export const OPTIONS: { readonly [Name in OptionName]: OptionSpec<OptionValues[N
   },
   'wal-timeout': {
     kind: 'duration',
+    minimum: 1,
     describe: 'How long to wait, after the backup, until its WAL is in the archive, without any new WAL arriving',
     default: 300 * second,
   },

@@ -13,6 +13,8 @@ export const LAUNCHER = {
   absent: 101,
   /** wal-fetch only: an error that must be answered as on a standby (75), so that PostgreSQL asks again. */
   errorOnStandby: 102,
+  /** wal-fetch only: an error that must stop the server (255), whatever stands in the data directory. */
+  errorAndStop: 103,
 } as const
 
 /** What goes wrong, by stable name, and the exit code that says so. All within 1..99, so that PostgreSQL counts them. */

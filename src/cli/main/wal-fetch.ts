@@ -1,0 +1,4 @@
+import { walFetch } from '../../commands/wal-fetch.ts'
+import { main } from '../main.ts'
+
+await main(walFetch)
