@@ -1,7 +1,7 @@
 /** pino, writing synchronously to standard error: its own lines for machines, or text for people. */
 import { type Level, pino } from 'pino'
 import type { LogLevel } from '../commands/options.ts'
-import { errno, type SeawallError } from '../core/errors.ts'
+import { errno, SeawallError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { redact } from '../core/redact.ts'
 
