@@ -8,6 +8,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     passWithNoTests: false,
     allowOnly: false,
+    setupFiles: 'test/support/setup.ts',
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
     maxWorkers: 2,

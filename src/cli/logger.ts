@@ -12,12 +12,7 @@ export interface LoggerOptions {
   readonly write: (lines: string) => void
 }
 
-export interface Logger extends Log {
-  /** Logs an error with everything it knows. */
-  failure(error: SeawallError, level?: 'error' | 'warn'): void
-}
-
-export function createLogger(options: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): Log {
   const write = options.format === 'json' ? options.write : (line: string) => options.write(textOf(JSON.parse(line)))
   const logger = pino(
     {

@@ -6,10 +6,11 @@ import type { LogLevel, OptionName } from '../commands/options.ts'
 import { systemClock } from '../core/clock.ts'
 import { reasonOf, SeawallError } from '../core/errors.ts'
 import { EXIT_CODES, LAUNCHER } from '../core/exit-codes.ts'
+import type { Log } from '../core/log.ts'
 import { startDeadline } from './deadline.ts'
 import { parseFlags } from './flags.ts'
 import { helpText } from './help.ts'
-import { createLogger, type Logger } from './logger.ts'
+import { createLogger } from './logger.ts'
 import { type ErrorOutput, errorOutput, OutputClosed, print } from './output.ts'
 import { resolveSettings, type Settings } from './settings.ts'
 import { dieOf, listenForSignals, type Termination } from './signals.ts'
@@ -52,7 +53,7 @@ async function run<Names extends OptionName>(
   command: Command<Names>,
   settings: Settings<Names>,
   positionals: readonly string[],
-  log: Logger,
+  log: Log,
   output: ErrorOutput,
 ): Promise<number> {
   const abort = new AbortController()
@@ -122,7 +123,7 @@ function exitStatus(outcome: Outcome): number {
 }
 
 /** Logs why a command failed. @returns its exit code */
-function reportFailure(log: Logger, error: unknown): number {
+function reportFailure(log: Log, error: unknown): number {
   if (error instanceof OutputClosed) return EXIT_CODES.interrupted.exit
   const failure = error instanceof SeawallError ? error : defect(error)
   log.failure(failure)
@@ -130,7 +131,7 @@ function reportFailure(log: Logger, error: unknown): number {
 }
 
 /** A command that was told to stop ends for that reason; what went wrong on the way is said too. */
-function reportStopped(log: Logger, reason: SeawallError, error: unknown): number {
+function reportStopped(log: Log, reason: SeawallError, error: unknown): number {
   log.failure(reason)
   if (!comesFrom(error, reason)) log.failure(error instanceof SeawallError ? error : defect(error), 'warn')
   return reason.exitCode
