@@ -146,28 +146,28 @@ async function* plainBytes(
   first: Uint8Array,
   rest: AsyncIterator<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const decoder = codec.decoder({ object: key, maxSize: header.size })
   const hash = createHash('sha256')
   let size = 0
-  let stored = first.length
-  const count = (plain: Uint8Array): Uint8Array => {
+  let storedSize = 0
+  async function* stored(): AsyncGenerator<Uint8Array> {
+    try {
+      storedSize += first.length
+      yield first
+      for (let next = await rest.next(); !next.done; next = await rest.next()) {
+        storedSize += next.value.length
+        yield next.value
+      }
+    } finally {
+      await rest.return?.()
+    }
+  }
+  for await (const plain of codec.decode(stored(), { object: key, maxSize: header.size })) {
     hash.update(plain)
     size += plain.length
-    return plain
+    yield plain
   }
-  try {
-    for (const plain of await decoder.push(first)) yield count(plain)
-    for (let next = await rest.next(); !next.done; next = await rest.next()) {
-      stored += next.value.length
-      for (const plain of await decoder.push(next.value)) yield count(plain)
-    }
-    for (const plain of await decoder.finish()) yield count(plain)
-  } finally {
-    decoder.close()
-    await rest.return?.()
-  }
-  if (stored !== header.storedSize) {
-    throw damaged(key, `${stored} stored bytes came, and its header says ${header.storedSize}`)
+  if (storedSize !== header.storedSize) {
+    throw damaged(key, `${storedSize} stored bytes came, and its header says ${header.storedSize}`)
   }
   if (size !== header.size) throw damaged(key, `it holds ${size} bytes, and its header says ${header.size}`)
   if (hash.digest('hex') !== header.sha256) throw damaged(key, 'its content does not match the SHA-256 in its header')

@@ -1,6 +1,6 @@
 /** What an executable is, to those who run it: options, exit codes and one call. */
 import type { Clock } from '../core/clock.ts'
-import type { ErrorCode } from '../core/exit-codes.ts'
+import { type ErrorCode, EXIT_CODES } from '../core/exit-codes.ts'
 import type { Log } from '../core/log.ts'
 import type { OptionName, OptionValues } from './options.ts'
 
@@ -47,4 +47,9 @@ export interface Command<Names extends OptionName = OptionName> {
   readonly exitCodes: readonly { readonly exit: string; readonly meaning: string }[]
   readonly examples: readonly string[]
   run(context: Context, options: Pick<OptionValues, Names>, positionals: readonly string[]): Promise<Outcome>
+}
+
+/** Rows of the one table of exit codes, for a command's `exitCodes`. */
+export function exitCodesOf(...codes: ErrorCode[]): Command['exitCodes'] {
+  return codes.map((code) => ({ exit: String(EXIT_CODES[code].exit), meaning: EXIT_CODES[code].meaning }))
 }
