@@ -7,6 +7,7 @@
  * into one buffer. What is below relies on the binding's rules instead (its zstd-stream.cc): a decompressor that is
  * handed one block at a time has nothing left to give when it returns.
  */
+import { createRequire } from 'node:module'
 import type { Codec, Encoder } from './codec.ts'
 import { type Decompressor, decoding } from './decode.ts'
 import { checkLevel } from './level.ts'
@@ -50,8 +51,9 @@ export async function openWasmCodec(): Promise<Codec> {
   }
 }
 
-async function loadBinding(): Promise<Binding> {
-  const { default: load } = await import('zstd-codec/lib/zstd-codec-binding-wasm.js')
+/** Loaded from the package and not from a bundle, because it looks for its own directory. */
+function loadBinding(): Promise<Binding> {
+  const load = createRequire(import.meta.url)('zstd-codec/lib/zstd-codec-binding-wasm.js')
   return new Promise((resolve, reject) => {
     const binding: Record<string, unknown> = {
       onRuntimeInitialized: () => {
