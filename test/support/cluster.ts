@@ -20,8 +20,9 @@
  * root: use `temporaryDirectory()` for archives and restores, `run([...argv], { cwd, env })` of processes.ts to run
  * programs as that user, and installation.ts for the launchers.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { type PollOptions, waitFor } from './poll.ts'
@@ -295,10 +296,10 @@ export class Cluster {
     closeSync(log)
     if (child.pid === undefined) throw new Error('postgres could not be started')
     const server: Server = { pid: child.pid }
-    killOnExit(child.pid)
+    const serverGuard = guard(child.pid)
     child.once('exit', (code, signal) => {
       server.ending = { code, signal }
-      serversToKill.delete(server.pid)
+      serverGuard.kill('SIGKILL')
     })
     this.#server = server
     return server
@@ -331,16 +332,17 @@ export class Cluster {
   }
 }
 
-const serversToKill = new Set<number>()
-
-/** A server must not outlive a test run that is cut off. */
-function killOnExit(pid: number): void {
-  if (serversToKill.size === 0) {
-    process.once('exit', () => {
-      for (const each of serversToKill) process.kill(each, 'SIGQUIT')
-    })
-  }
-  serversToKill.add(pid)
+/** Lets a server not outlive us, even if we are killed: the guard ends it when its input ends. */
+function guard(pid: number): ChildProcess {
+  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -QUIT "$1"', 'sh', String(pid)], {
+    cwd: '/',
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  shell.unref()
+  ;(shell.stdin as Socket).unref()
+  return shell
 }
 
 function describe({ code, signal }: Ending): string {
