@@ -20,7 +20,7 @@ type Values = Pick<OptionValues, (typeof options)[number]>
 /** A restore_command blocks the startup process, and with it streaming and promotion. Milliseconds. */
 const standbyBudget = 5_000
 /** In recovery nothing else waits, and giving up stops the server. Milliseconds. */
-const recoveryBudget = 20_000
+const recoveryBudget = 10_000
 
 export const walFetch: Command<(typeof options)[number]> = {
   name: 'wal-fetch',
