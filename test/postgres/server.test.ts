@@ -12,7 +12,7 @@ import { readArchiverState, readSettings, readTablespaces } from '../../src/post
 import { type Cluster, createCluster, openCluster, type Version } from '../support/cluster.ts'
 import { waitFor } from '../support/poll.ts'
 import { hasDebian15, MAJORS } from '../support/postgres/programs.ts'
-import { serversUser } from '../support/servers-user.ts'
+import { giveToServersUser } from '../support/servers-user.ts'
 import { onCleanUp, temporaryDirectory } from '../support/temporary.ts'
 
 const versions: Version[] = hasDebian15() ? [...MAJORS, 'debian15'] : [...MAJORS]
@@ -245,8 +245,7 @@ describe('ownership', () => {
     await primary.stop()
     cpSync(primary.dataDirectory, dataDirectory, { recursive: true })
     writeFileSync(join(dataDirectory, 'standby.signal'), '')
-    const user = serversUser()
-    if (user.change) spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, dataDirectory])
+    giveToServersUser(dataDirectory)
     await primary.start()
     const standby = openCluster({
       dataDirectory,

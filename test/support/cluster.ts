@@ -39,6 +39,8 @@ export interface OpenOptions {
   /** Default: 18. */
   readonly version?: Version
   readonly dataDirectory: string
+  /** For the log and the socket: a short path. Default: a new temporary directory. */
+  readonly directory?: string
   /** Settings of the command line: stronger than any file of the data directory. */
   readonly commandLine?: Settings
   /** Added to the environment of the server, and so of archive_command and restore_command. */
@@ -46,6 +48,8 @@ export interface OpenOptions {
 }
 
 export interface CreateOptions extends Omit<OpenOptions, 'dataDirectory'> {
+  /** Must not exist yet. Default: below a new temporary directory. */
+  readonly dataDirectory?: string
   /** Written to postgresql.conf. */
   readonly settings?: Settings
   /** Mebibytes, a power of two. Default: PostgreSQL's (16). */
@@ -59,7 +63,7 @@ export interface CreateOptions extends Omit<OpenOptions, 'dataDirectory'> {
 /** Runs initdb in a new directory and starts the server. Superuser `postgres`, database `postgres`, trust over the socket. */
 export async function createCluster(options: CreateOptions = {}): Promise<Cluster> {
   const { version = 18, settings, segmentSize, dataChecksums, start = true, ...rest } = options
-  const dataDirectory = join(temporaryDirectory(), 'data')
+  const dataDirectory = options.dataDirectory ?? join(temporaryDirectory(), 'data')
   const argv = [join(programsOf(version), 'initdb'), '--no-sync', '-A', 'trust', '-E', 'UTF8', '--locale=C']
   argv.push('-U', 'postgres', '-D', dataDirectory)
   if (segmentSize !== undefined) argv.push(`--wal-segsize=${segmentSize}`)
@@ -104,11 +108,11 @@ export class Cluster {
   readonly #environment: Readonly<Record<string, string>>
   #server: Server | undefined
 
-  constructor({ version = 18, dataDirectory, commandLine = {}, environment = {} }: OpenOptions) {
+  constructor({ version = 18, dataDirectory, directory, commandLine = {}, environment = {} }: OpenOptions) {
     this.version = version
     this.major = majorOf(version)
     this.dataDirectory = dataDirectory
-    this.directory = temporaryDirectory()
+    this.directory = directory ?? temporaryDirectory()
     this.socketDirectory = this.directory
     this.logFile = join(this.directory, 'log')
     this.#commandLine = commandLine

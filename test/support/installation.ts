@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { serversUserCanRead } from './servers-user.ts'
+import { giveToServersUser, serversUserCanRead } from './servers-user.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), '../..')
@@ -29,6 +29,7 @@ export function install(directory: string): string {
     ['install', '--no-audit', '--no-fund', '--prefix', directory, join(directory, `${name}-${version}.tgz`)],
     directory,
   )
+  giveToServersUser(directory)
   return join(directory, 'node_modules', name!)
 }
 

@@ -24,15 +24,25 @@ export function plainEnvironment(extra: Readonly<Record<string, string>> = {}): 
   return { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C', TZ: 'UTC', ...extra }
 }
 
+const started = new Set<ChildProcess>()
+
+/** Kills what `start` started and what still runs, with its process group. */
+export function killStarted(): void {
+  for (const child of started) if (child.pid !== undefined) killGroup(child.pid)
+}
+
 /** Starts a program as the user of the servers, in its own process group, and does not wait for it. */
 export function start(argv: readonly string[], options: RunOptions = {}): ChildProcess {
-  return spawn(argv[0]!, argv.slice(1), {
+  const child = spawn(argv[0]!, argv.slice(1), {
     cwd: options.cwd ?? '/',
     env: plainEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     ...asServersUser(),
   })
+  started.add(child)
+  child.once('close', () => started.delete(child))
+  return child
 }
 
 /** Runs a program as the user of the servers to its end, whatever its exit code. */

@@ -28,6 +28,15 @@ export function asServersUser(): { uid?: number; gid?: number } {
   return change ? { uid, gid } : {}
 }
 
+/** Makes everything at and below `path` that user's; a no-op unless we are root. */
+export function giveToServersUser(path: string): void {
+  const { uid, gid, change } = serversUser()
+  if (!change) return
+  const chown = spawnSync('chown', ['-R', '-h', `${uid}:${gid}`, path], { stdio: ['ignore', 'ignore', 'pipe'] })
+  if (chown.error) throw chown.error
+  if (chown.status !== 0) throw new Error(chown.stderr.toString())
+}
+
 /** Whether that user can read the file (or enter and list the directory) at `path`; the kernel is asked. */
 export function serversUserCanRead(path: string): boolean {
   const test = spawnSync('/bin/sh', ['-c', 'test -r "$1" && { ! test -d "$1" || test -x "$1"; }', 'sh', path], {

@@ -1,9 +1,9 @@
 /** Temporary directories, and everything else that must be gone when a test file (or the demo) has ended. */
-import { chownSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { processesUsing } from './processes.ts'
-import { serversUser } from './servers-user.ts'
+import { giveToServersUser } from './servers-user.ts'
 
 type Disposer = () => void | Promise<void>
 
@@ -18,10 +18,9 @@ export function onCleanUp(dispose: Disposer): void {
  * A new empty directory that belongs to the user of the servers, with a short path, so that a socket fits into it.
  * `cleanUp` removes it, and fails if a process still uses it.
  */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(realpathSync(tmpdir()), 'sw-'))
-  const user = serversUser()
-  if (user.change) chownSync(directory, user.uid, user.gid)
+export function temporaryDirectory(prefix = 'sw-'): string {
+  const directory = mkdtempSync(join(realpathSync(tmpdir()), prefix))
+  giveToServersUser(directory)
   onCleanUp(() => removeDirectory(directory))
   return directory
 }

@@ -2,7 +2,7 @@
 import { cpSync, existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { serversUserCanRead } from '../servers-user.ts'
+import { giveToServersUser, serversUserCanRead } from '../servers-user.ts'
 import { temporaryDirectory } from '../temporary.ts'
 
 export const MAJORS = [13, 14, 15, 16, 17, 18] as const
@@ -35,6 +35,7 @@ export function programsOf(version: Version): string {
     if (!serversUserCanRead(join(native, 'bin'))) {
       const copy = join(temporaryDirectory(), 'postgres')
       cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
+      giveToServersUser(copy)
       native = copy
     }
     readable.set(version, native)
