@@ -13,6 +13,8 @@ export interface ConnectOptions {
   readonly applicationName: string
   /** Milliseconds. Default: 15 s. */
   readonly timeout?: number
+  /** Ends the connection when aborted; what is under way then fails with the signal's reason. */
+  readonly signal?: AbortSignal
 }
 
 export interface Connection {
@@ -39,7 +41,9 @@ export async function connect({
   postmaster,
   applicationName,
   timeout = 15_000,
+  signal,
 }: ConnectOptions): Promise<Connection> {
+  signal?.throwIfAborted()
   // Here pg looks last, after the DSN and the PG* variables.
   pg.defaults.host = postmaster?.socketDirectory ?? 'localhost'
   pg.defaults.port = postmaster?.port ?? 5432
@@ -55,25 +59,30 @@ export async function connect({
   const name = `${client.user}@${client.host}:${client.port}/${client.database}`
   const lost = new AbortController()
   client.on('error', (cause) => lost.abort(postgresError('stay connected to', name, cause)))
+  const close = () => end(client)
+  signal?.addEventListener('abort', close, { once: true })
   try {
     await client.connect()
     await disableTimeouts(client)
   } catch (cause) {
-    await end(client)
+    await close()
+    signal?.throwIfAborted()
     throw postgresError('connect to', name, cause)
   }
   return {
     name,
     lost: lost.signal,
     query: async <Row extends pg.QueryResultRow>(sql: string, parameters: readonly unknown[] = []) => {
+      signal?.throwIfAborted()
       lost.signal.throwIfAborted()
       try {
         return (await client.query<Row>(sql, [...parameters])).rows
       } catch (cause) {
+        signal?.throwIfAborted()
         throw postgresError('query', name, cause)
       }
     },
-    close: () => end(client),
+    close,
   }
 }
 

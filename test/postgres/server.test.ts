@@ -222,6 +222,26 @@ describe('a connection', () => {
     await expect(session.stop()).rejects.toMatchObject({ code: 'postgres', operation: 'stay connected to' })
   })
 
+  test('that is aborted ends a backup which still waits for its checkpoint', async () => {
+    const cluster = await createCluster({ settings: { checkpoint_timeout: '1h', checkpoint_completion_target: 0.9 } })
+    await cluster.query("create table t as select repeat('x', 100) from generate_series(1, 50000)")
+    const abort = new AbortController()
+    const connection = await connect({ dsn: cluster.dsn, applicationName: 'seawall test', signal: abort.signal })
+    const starting = startBackup(connection, { label: 'seawall test', fast: false, versionNumber: 180_000 })
+    starting.catch(() => {})
+    const waiting =
+      "select 1 from pg_stat_activity where application_name = 'seawall test' and wait_event ~ 'Checkpoint'"
+    await cluster.waitForRow(waiting)
+    const reason = new Error('told to stop')
+    abort.abort(reason)
+    await expect(starting).rejects.toBe(reason)
+    await expect(connection.query('select 1')).rejects.toBe(reason)
+    await cluster.waitForRow(`select 1 where not exists (${waiting})`)
+    await expect(connect({ dsn: cluster.dsn, applicationName: 'seawall test', signal: abort.signal })).rejects.toBe(
+      reason,
+    )
+  })
+
   test('through which another server process answers cannot end a backup', async () => {
     const cluster = await createCluster()
     const [first, second] = [await connectTo(cluster), await connectTo(cluster)]
