@@ -68,6 +68,7 @@ export const basePush: Command<(typeof options)[number]> = {
       dsn: values.dsn,
       postmaster: given === undefined ? undefined : await runningPostmaster(given),
       applicationName: 'seawall base-push',
+      signal: context.signal,
     })
     try {
       const record = await push(context, values, connection, given)
