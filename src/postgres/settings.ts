@@ -1,5 +1,4 @@
 /** What a server says about itself. */
-import { isAbsolute } from 'node:path'
 import { SeawallError } from '../core/errors.ts'
 import type { Connection } from './connection.ts'
 
@@ -23,12 +22,6 @@ export interface ServerSettings {
   readonly archives: boolean
   /** Whether the server is a standby, or recovers. */
   readonly inRecovery: boolean
-}
-
-export interface ServerTablespace {
-  readonly oid: number
-  /** Absolute. */
-  readonly location: string
 }
 
 export interface ArchiverState {
@@ -76,16 +69,6 @@ export async function readSettings(connection: Connection): Promise<ServerSettin
     archives: !['', '(disabled)'].includes(row!.archive_command!) || Boolean(row!.archive_library),
     inRecovery: row!.in_recovery === 'true',
   }
-}
-
-/** The tablespaces that lie outside the data directory (an in-place one is an ordinary directory of it), by oid. */
-export async function readTablespaces(connection: Connection): Promise<ServerTablespace[]> {
-  const rows = await connection.query<{ oid: string; location: string }>(
-    'select oid::text, pg_tablespace_location(oid) as location from pg_tablespace order by pg_tablespace.oid',
-  )
-  return rows
-    .filter(({ location }) => isAbsolute(location))
-    .map(({ oid, location }) => ({ oid: Number(oid), location }))
 }
 
 /** What the archiver has done and failed to do since its statistics were reset. */
