@@ -38,7 +38,7 @@ export async function listDirectories(root: Root, prefix: string, options?: Call
       names.push(entry.key.slice(prefix.length, -1))
   }
   await confirmRoot(root)
-  return names
+  return names.sort()
 }
 
 /** The keys of all temporary files below a prefix. */
@@ -61,20 +61,20 @@ async function* walk(root: Root, prefix: string, options: ListOptions | undefine
   for (const { key, isDirectory } of await readDirectory(root, prefix)) {
     options?.signal?.throwIfAborted()
     if (isDirectory) {
-      yield* infosOf(root, batch)
+      yield* await infosOf(root, batch)
       batch = []
       // What is below begins with the key, and so all of it comes before `after`, or all of it behind, or both do.
       if (key > after || after.startsWith(key)) yield* walk(root, key, options)
     } else if (key > after && !isTemporaryName(key)) {
       batch.push(key)
       if (batch.length === batchSize) {
-        yield* infosOf(root, batch)
+        yield* await infosOf(root, batch)
         batch = []
         options?.onProgress?.(0)
       }
     }
   }
-  yield* infosOf(root, batch)
+  yield* await infosOf(root, batch)
 }
 
 /** Leaves out files that have been removed meanwhile. */

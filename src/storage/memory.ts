@@ -54,8 +54,7 @@ export function memoryStorage(): Storage {
       assertPrefix(prefix)
       options?.signal?.throwIfAborted()
       const below = [...objects.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
-      const names = below.filter((key) => key.includes('/')).map((key) => key.slice(0, key.indexOf('/') + 1))
-      return [...new Set(names)].sort().map((name) => name.slice(0, -1))
+      return [...new Set(below.filter((key) => key.includes('/')).map((key) => key.slice(0, key.indexOf('/'))))].sort()
     },
     async putIfAbsent(key, content, options) {
       assertKey(key)
