@@ -1,0 +1,119 @@
+/** Along which timeline recovery goes, when nobody said so: the one that was live, unless there is more than one. */
+import { type ArchivedHistory, historyOf } from '../archive/timelines.ts'
+import { SeawallError } from '../core/errors.ts'
+import { formatLsn, type Lsn } from '../core/lsn.ts'
+import { forkOf, type TimelineHistory } from '../core/timelines.ts'
+import type { WalMap } from './wal-map.ts'
+
+/** Beyond every LSN. */
+const never = 1n << 64n
+
+export interface TimelineChoice {
+  readonly timelines: ReadonlyMap<number, ArchivedHistory>
+  readonly wal: WalMap
+  /** Those to choose from; not empty. */
+  readonly candidates: readonly number[]
+  /** A moment or position that recovery shall reach; without either, the end. */
+  readonly time?: Date
+  readonly lsn?: Lsn
+}
+
+/**
+ * The newest timeline that existed at the target time. If an older one received WAL after that one had begun, both are
+ * live (or one is a copy that archived into the original's place), and only the user knows which is meant.
+ * @throws SeawallError `not-found` with the branches.
+ */
+export function chooseTimeline(choice: TimelineChoice): number {
+  const { timelines, wal, candidates, time, lsn } = choice
+  const begun = candidates.filter((timeline) => time === undefined || existedAt(choice, timeline, time))
+  const newest = Math.max(...(begun.length > 0 ? begun : candidates))
+  const since = beginOf(choice, newest)
+  const history = historyOf(timelines, newest)
+  const rivals = begun.filter((timeline) => {
+    if (timeline === newest || since === undefined) return false
+    const parting = partingOf(history, historyOf(timelines, timeline))
+    if (lsn !== undefined && lsn <= parting) return false
+    const fork = forkOf(history, timeline)
+    return wal.continues(timeline, fork === undefined ? 0 : wal.numberAt(fork), since)
+  })
+  if (rivals.length > 0) throw ambiguous(choice, [...rivals, newest])
+  return time === undefined ? newest : continuation(choice, newest)
+}
+
+/** A line about each timeline, for messages. */
+export function describeTimelines({ timelines, wal }: TimelineChoice, which: readonly number[]): string {
+  return [...which]
+    .sort((left, right) => left - right)
+    .map((timeline) => {
+      const history = timelines.get(timeline)
+      const parent = history?.ancestors.at(-1)
+      const last = wal.last(timeline)
+      const origin = parent
+        ? `left timeline ${parent.timeline} at ${formatLsn(parent.forkedAt)}, history archived ${history!.archivedAt.toISOString()}`
+        : 'no history file archived'
+      const end = last
+        ? `last WAL ${wal.nameOf(timeline, last.number)}, archived ${last.archivedAt.toISOString()}`
+        : 'no WAL of its own archived'
+      return `timeline ${timeline}: ${origin}; ${end}`
+    })
+    .join('\n')
+}
+
+/**
+ * After a failover, commits of the new timeline are older than its history file in the archive. A target time in that
+ * gap lies on the new timeline if the old one ended at the fork.
+ */
+function continuation(choice: TimelineChoice, timeline: number): number {
+  const { timelines, wal, candidates } = choice
+  const next = candidates.filter((candidate) => {
+    const parent = timelines.get(candidate)?.ancestors.at(-1)
+    return parent?.timeline === timeline && !wal.continues(timeline, wal.numberAt(parent.forkedAt))
+  })
+  if (next.length === 0) return timeline
+  if (next.length > 1) throw ambiguous(choice, next)
+  return continuation(choice, next[0]!)
+}
+
+function existedAt(choice: TimelineChoice, timeline: number, time: Date): boolean {
+  if (!choice.timelines.get(timeline)?.ancestors.length) return true
+  const begin = beginOf(choice, timeline)
+  return begin === undefined || begin <= time
+}
+
+/** When a timeline first showed in the archive. */
+function beginOf({ timelines, wal }: TimelineChoice, timeline: number): Date | undefined {
+  return timelines.get(timeline)?.archivedAt ?? wal.first(timeline)?.archivedAt
+}
+
+/** Up to where two histories are the same WAL. */
+function partingOf(one: TimelineHistory, other: TimelineHistory): Lsn {
+  const left = stepsOf(one)
+  const right = stepsOf(other)
+  let parting = 0n
+  for (let index = 0; left[index] !== undefined && left[index]!.timeline === right[index]?.timeline; index++) {
+    const end = left[index]!.end
+    const otherEnd = right[index]!.end
+    if (end < otherEnd) return end
+    if (otherEnd < end) return otherEnd
+    parting = end
+  }
+  return parting
+}
+
+/** The timelines of a history, oldest first, its own included, and where each one ends. */
+function stepsOf({ ancestors, timeline }: TimelineHistory): { timeline: number; end: Lsn }[] {
+  return [
+    ...ancestors.map((ancestor) => ({ timeline: ancestor.timeline, end: ancestor.forkedAt })),
+    { timeline, end: never },
+  ]
+}
+
+function ambiguous(choice: TimelineChoice, branches: readonly number[]): SeawallError {
+  return new SeawallError('not-found', {
+    operation: 'choose a timeline',
+    object: '',
+    reason: `${branches.length} branches are live: an older timeline received WAL after a newer one had begun`,
+    detail: describeTimelines(choice, branches),
+    hint: 'Choose one with --target-timeline. Often one of them is a restored copy that archived into the place of the original.',
+  })
+}
