@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { claimCluster } from '../../src/archive/claim-cluster.ts'
+import { openRememberedArchives } from '../../src/archive/remembered-archives.ts'
+import { ClusterLayout } from '../../src/core/archive-layout.ts'
+import { memoryStorage } from '../../src/storage/memory.ts'
+import { quietLog } from '../support/wal-archive.ts'
+
+const layout = new ClusterLayout('main', '7312345678901234567')
+let directory: string
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'sw-'))
+})
+
+afterEach(() => rm(directory, { recursive: true }))
+
+async function claim(storage = memoryStorage(), changes = {}) {
+  const choice = { configured: path.join(directory, 'state'), stateHome: undefined, home: directory, uid: 1 }
+  return claimCluster({
+    storage,
+    layout,
+    expected: { walSegmentSize: 1 << 24, postgresMajor: 18 },
+    remembered: await openRememberedArchives(choice),
+    createArchive: false,
+    dataDirectory: undefined,
+    log: quietLog,
+    ...changes,
+  })
+}
+
+test('a first use creates the record and remembers the archive', async () => {
+  const storage = memoryStorage()
+  expect(await claim(storage)).toEqual({
+    systemIdentifier: layout.systemIdentifier,
+    walSegmentSize: 1 << 24,
+    postgresMajor: 18,
+  })
+  expect(await storage.head(layout.record)).toBeDefined()
+  expect(existsSync(path.join(directory, 'state/archives'))).toBe(true)
+})
+
+test('an archive that was used and is empty is refused, unless it is to be created', async () => {
+  await claim(memoryStorage())
+  const emptied = memoryStorage()
+  await expect(claim(emptied)).rejects.toMatchObject({ code: 'archive-missing' })
+  expect(await emptied.head(layout.record)).toBeUndefined()
+  await claim(emptied, { createArchive: true })
+  expect(await emptied.head(layout.record)).toBeDefined()
+})
+
+test('objects without a record are refused also by a machine that remembers nothing', async () => {
+  const storage = memoryStorage()
+  await storage.putIfAbsent(layout.segment('000000010000000000000003'), [Buffer.from('x')])
+  await expect(claim(storage)).rejects.toMatchObject({ code: 'archive-missing' })
+})
+
+test('another segment size is refused, also when another writer was faster', async () => {
+  const storage = memoryStorage()
+  await claim(storage)
+  const expected = { walSegmentSize: 1 << 20, postgresMajor: 18 }
+  await expect(claim(storage, { expected })).rejects.toMatchObject({ code: 'refused' })
+})
+
+test('of eight first uses at once one creates the record and all succeed', async () => {
+  const storage = memoryStorage()
+  const created: string[] = []
+  const log = { ...quietLog, info: (message: string) => created.push(message) }
+  await Promise.all(Array.from({ length: 8 }, () => claim(storage, { log })))
+  expect(created.filter((message) => message.startsWith('created'))).toHaveLength(1)
+})
