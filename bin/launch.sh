@@ -25,18 +25,26 @@ find_node() {
       *) loader=/usr/lib/dyld ;;
     esac
     [ -e "$loader" ] || continue
-    for node in "$bin/../node_modules/$platform/bin/node" "$bin/../../$platform/bin/node"; do
+    for node in "$package/node_modules/$platform/bin/node" "$package/../$platform/bin/node"; do
       if [ -x "$node" ]; then return; fi
     done
   done
   node=$(command -v node)
 }
 
-# Ends the child as SIGTERM does, whichever signal came: the shell makes a background child ignore INT until it decides
-# otherwise. It may come before the child's pid is known.
+# Ends the child as SIGTERM does, whichever signal came: a shell makes its background children ignore INT. Until the child
+# has become another program it is this shell's copy, with traps that swallow the signal, so that is waited for, but not
+# for ever: a runtime may be a script.
+terminate() {
+  tries=0
+  while [ "$tries" -lt 20000 ] && [ "/proc/$child/exe" -ef "/proc/$$/exe" ]; do tries=$((tries + 1)); done
+  kill -TERM "$child" 2>/dev/null
+}
+
+# A signal may come before the child's pid is known.
 forward() {
   received=$1 interrupted=yes
-  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+  [ -z "$child" ] || terminate
 }
 
 # An immediate shutdown waits for nobody.
@@ -47,8 +55,12 @@ quit() {
 
 # Runs the executable; sets `status` to how Node ended and `received` to the last signal that came meanwhile.
 launch() {
-  if [ ! -f "$bin/../dist/$executable.js" ]; then
-    complain "not built: there is no $bin/../dist/$executable.js; run: npm run build"
+  # Without links and "..", which Node would cancel against the name of a link. The dot keeps trailing line feeds.
+  package=$(cd -P "$bin/.." && pwd -P && echo .) || fail
+  package=${package%?.}
+  main=$package/dist/$executable.js
+  if [ ! -f "$main" ]; then
+    complain "not built: there is no $main; run: npm run build"
     fail
   fi
   if ! find_node; then
@@ -61,12 +73,12 @@ launch() {
   trap 'forward INT' INT
   trap 'forward TERM' TERM
   trap quit QUIT
-  "$node" "$bin/../dist/$executable.js" "$@" &
+  "$node" "$main" "$@" &
   child=$!
   case $received in
     '') ;;
     QUIT) kill -KILL "$child" 2>/dev/null ;;
-    *) kill -TERM "$child" 2>/dev/null ;;
+    *) terminate ;;
   esac
   status=127 interrupted=yes
   while [ -n "$interrupted" ]; do
@@ -103,7 +115,9 @@ end_job() {
 
 # The end of wal-fetch: 1 only for an absence that the archive confirmed.
 end_fetch() {
-  if [ "$received" = TERM ] || [ "$status" = 143 ]; then die_of_term; fi
+  case $received$status in
+    TERM* | 143) die_of_term ;;
+  esac
   case $status in
     100) finish 0 ;;
     101) finish 1 ;;
