@@ -33,7 +33,7 @@ export function memoryStorage(): Storage {
         const end = Math.min(range?.end ?? entry.bytes.length, entry.bytes.length)
         for (let start = range?.start ?? 0; start < end; start += chunkSize) {
           options?.signal?.throwIfAborted()
-          const chunk = entry.bytes.slice(start, Math.min(start + chunkSize, end))
+          const chunk = Uint8Array.from(entry.bytes.subarray(start, Math.min(start + chunkSize, end)))
           options?.onProgress?.(chunk.length)
           yield chunk
         }

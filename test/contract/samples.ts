@@ -1,13 +1,10 @@
 /** Bytes of every kind that compressors treat differently. */
-import { createHash } from 'node:crypto'
+import { createCipheriv, createHash } from 'node:crypto'
 
 /** Bytes that do not compress, the same for the same seed. */
 export function noise(size: number, seed = 'seed'): Buffer {
-  const blocks: Buffer[] = []
-  for (let index = 0; index * 32 < size; index += 1) {
-    blocks.push(createHash('sha256').update(`${seed} ${index}`).digest())
-  }
-  return Buffer.concat(blocks).subarray(0, size)
+  const key = createHash('sha256').update(seed).digest()
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size))
 }
 
 /** Bytes that compress like text. */
