@@ -1,0 +1,82 @@
+/** The whole way on real servers: backup, changes, restore to a point in time. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import {
+  archiveEverything,
+  archivingCluster,
+  momentNow,
+  pushArguments,
+  restoreBackup,
+  takeBackup,
+} from '../support/base-backups.ts'
+import type { Cluster, Version } from '../support/cluster.ts'
+import { hasDebian15 } from '../support/postgres/programs.ts'
+
+const versions: Version[] = [13, ...(hasDebian15() ? (['debian15'] as const) : ([15] as const)), 18]
+
+async function rows(cluster: Cluster): Promise<number> {
+  return Number(await cluster.value('select count(*) from t'))
+}
+
+describe.each(versions)('PostgreSQL %s', (version) => {
+  test('a backup is restored to a time, an LSN, a name, a transaction, the backup itself and the end', async () => {
+    const source = await archivingCluster({ version })
+    const { archive, cluster } = source
+    await cluster.query('create table t as select generate_series(1, 1000) as n')
+    const backup = await takeBackup(source)
+    expect(backup.files).toBeGreaterThan(500)
+
+    await cluster.query('insert into t select generate_series(1, 100)')
+    const xid = await cluster.value<string>(
+      cluster.major === 13
+        ? 'insert into t values (0) returning txid_current()'
+        : 'insert into t values (0) returning pg_current_xact_id()',
+    )
+    const time = await momentNow(cluster)
+    const lsn = await cluster.value<string>("select pg_create_restore_point('before the damage')::text")
+    await cluster.query('delete from t')
+    await archiveEverything(cluster)
+
+    const targets: [string[], number][] = [
+      [['--target-time', time], 1101],
+      [['--target-lsn', lsn], 1101],
+      [['--target-xid', String(xid), backup.id], 1101],
+      [['--target-name', 'before the damage', 'latest'], 1101],
+      [['--target', 'immediate', 'latest'], 1000],
+      [[], 0],
+    ]
+    for (const [args, expected] of targets) {
+      const { restored, result } = await restoreBackup(archive, version, args)
+      expect(result.stdout.trimEnd().split('\n').at(-1)).toMatch(/^archive_mode = off/)
+      await restored.start()
+      await restored.waitForPromotion()
+      expect(await rows(restored), args.join(' ')).toBe(expected)
+      expect(await restored.value("select current_setting('archive_mode')")).toBe('off')
+      expect(existsSync(join(restored.dataDirectory, 'recovery.signal'))).toBe(false)
+      await restored.dispose()
+    }
+  })
+})
+
+test('permissions and times are those of the original', async () => {
+  const source = await archivingCluster()
+  const { archive, cluster } = source
+  await takeBackup(source)
+  const { restored } = await restoreBackup(archive, 18, [])
+  for (const path of ['PG_VERSION', 'base/1/1259', 'global/pg_control', 'pg_hba.conf', 'pg_wal', 'base']) {
+    const [before, after] = [cluster, restored].map(({ dataDirectory }) => statSync(join(dataDirectory, path)))
+    expect(after!.mode, path).toBe(before!.mode)
+    if (path === 'PG_VERSION' || path === 'pg_hba.conf') {
+      expect(Math.floor(after!.mtimeMs / 1000), path).toBe(Math.floor(before!.mtimeMs / 1000))
+    }
+  }
+  expect(readFileSync(join(restored.dataDirectory, 'backup_label'), 'utf8')).toContain('BACKUP METHOD: streamed')
+})
+
+test('a server that does not archive is told so at once', async () => {
+  const source = await archivingCluster({ settings: { archive_mode: 'off' } })
+  const result = await source.archive.call('base-push', pushArguments(source.cluster))
+  expect(result.code).toBe(8)
+  expect(result.stderr).toMatch(/archive_mode is off/)
+})
