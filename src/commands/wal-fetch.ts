@@ -50,13 +50,10 @@ export const walFetch: Command<(typeof options)[number]> = {
         path: request.destination,
         cwd: context.cwd,
       })
-      if (!(await mustPoll(values['on-error'], dataDirectory))) throw error
+      const answer = await answerTo(values['on-error'], dataDirectory, request.destination)
+      if (answer.kind === 'stop') throw error
       context.log.failure(error)
-      if (dataDirectory !== undefined && (await promoteRequested(dataDirectory))) {
-        context.log.warn(
-          `a promotion is requested: the server may open without ${request.name} and all WAL after it that only the archive has`,
-        )
-      }
+      if (answer.consequence !== undefined) context.log.warn(answer.consequence)
       return 'error-on-standby'
     }
   },
@@ -104,11 +101,42 @@ function walFileOf(name: string): WalFile {
   })
 }
 
-/** Whether an error must make PostgreSQL ask again instead of stopping it. */
-async function mustPoll(onError: Values['on-error'], dataDirectory: string | undefined): Promise<boolean> {
-  if (onError !== 'auto') return onError === 'poll'
-  if (dataDirectory === undefined) return false
-  return (await recoveryMode(dataDirectory)) === 'standby' || (await promoteRequested(dataDirectory))
+interface Answer {
+  /** `stop` ends the server, `poll` lets it ask again or go on. */
+  readonly kind: 'stop' | 'poll'
+  /** What going on may cost, to be said plainly. */
+  readonly consequence?: string
+}
+
+/** How an error must be answered, by what the server is doing. */
+async function answerTo(
+  onError: Values['on-error'],
+  dataDirectory: string | undefined,
+  destination: string,
+): Promise<Answer> {
+  if (onError !== 'auto') return { kind: onError }
+  if (dataDirectory === undefined) return { kind: 'stop' }
+  const mode = await recoveryMode(dataDirectory)
+  const name = path.basename(destination)
+  if (await promoteRequested(dataDirectory)) {
+    return {
+      kind: 'poll',
+      consequence:
+        'a promotion is requested: the server may open without this file and all WAL after it that only the archive has',
+    }
+  }
+  if (mode === 'standby') return { kind: 'poll' }
+  // At the end of a promotion PostgreSQL removes its signal files and then asks for its own timeline's history
+  // (writeTimeLineHistory). Stopped there, it would come up again on the old timeline, without a new one.
+  if (mode === 'none' && name === 'RECOVERYHISTORY') {
+    return {
+      kind: 'poll',
+      consequence:
+        'the server is ending its recovery: its new timeline may lack its history, or have a number that is taken. ' +
+        'Take a base backup when the archive is back',
+    }
+  }
+  return { kind: 'stop' }
 }
 
 function interrupted({ signal }: Context): boolean {

@@ -67,7 +67,7 @@ describe('with recovery.signal', () => {
     await whileMovedAway(archive.root, async () => {
       const { log } = await server.startAndFail()
       expect(log).toMatch(/FATAL: .*restore command.*255|FATAL: .*could not restore file/)
-      expect(log).toMatch(/wal-fetch.*ERROR.*\n(.*\n)*?.*HINT: /)
+      expect(log).toMatch(/wal-fetch.*ERROR.*\n(.*\n)*?.*HINT {2}/)
     })
     expect(existsSync(join(server.dataDirectory, 'recovery.signal'))).toBe(true)
     await server.start()
@@ -176,6 +176,8 @@ describe('on a standby', () => {
       await server.query('select pg_promote(false)')
       await server.waitForPromotion()
     })
+    // PostgreSQL asks for its timeline's history after it has removed standby.signal: 255 there would end the failover.
+    expect(server.logText()).toMatch(/the server is ending its recovery: its new timeline may lack its history/)
     await server.stop()
   })
 
@@ -186,7 +188,7 @@ describe('on a standby', () => {
       await server.waitForLog(/has a hole.*trying again/)
       writeFileSync(join(server.dataDirectory, 'promote'), '')
       process.kill(server.pid!, 'SIGUSR1')
-      await server.waitForLog(/a promotion is requested: the server may open without [0-9A-F]{24}/)
+      await server.waitForLog(/a promotion is requested: the server may open without this file/)
       await server.waitForPromotion()
     })
     await server.stop()
