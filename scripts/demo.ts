@@ -11,7 +11,7 @@ import { command, quote, say, showCommand, showFiles, sql, step } from './narrat
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), '..')
 
-const summary = `select count(*) as rows, sum(amount) as amount, max(paid_at) as latest,
+const summary = `select count(*) as rows, sum(amount) as amount, max(paid_at)::text as latest,
   md5(string_agg(p::text, ',' order by id)) as fingerprint from payment p`
 
 async function demo(): Promise<void> {
@@ -46,7 +46,7 @@ async function demo(): Promise<void> {
   )
   showCommand(`initdb -D ${primary} && postgres -D ${primary}`)
   const production = await createCluster({ version: 18, dataDirectory: primary, directory: servers[0], settings })
-  await sql(production, 'select version()')
+  await sql(production, 'show server_version')
 
   step('Rows that somebody cares about')
   await sql(
@@ -98,7 +98,7 @@ async function demo(): Promise<void> {
   quote(
     linesAbout(
       copy.logText(),
-      /starting point-in-time|restored log file|consistent|recovery stopping|new timeline|complete/,
+      /starting point-in-time|restored log file|consistent|recovery stopping|new timeline|recovery complete/,
     ),
   )
 
@@ -107,7 +107,7 @@ async function demo(): Promise<void> {
   const after = await sql(copy, summary)
   if (JSON.stringify(after) !== JSON.stringify(before))
     throw new Error('the restored rows are not the ones that were lost')
-  say('   Count, sum and fingerprint are those of step 4. The copy does not archive into its original’s place:')
+  say("   Count, sum and fingerprint are those of step 4. The copy does not archive into its original's place:")
   await sql(copy, "select current_setting('archive_mode') as archive_mode, pg_is_in_recovery() as in_recovery")
 
   await Promise.all([production.stop(), copy.stop()])
@@ -119,14 +119,16 @@ Where things are
    ${join(checkout, 'examples')}   postgresql.conf, seawall.yaml, crontab, systemd timer
 
 Wire your own cluster
-   1. Make a directory on another disk that the server's user owns, and name it in /etc/seawall/seawall.yaml:
-        archive: file:///mnt/backup/seawall
-   2. In postgresql.conf, then restart:
+   1. Install the executables where the server's user can read them:
+        npm pack && sudo npm install -g ./seawall-*.tgz
+   2. Make a directory on another disk or machine that the server's user owns, and name it in /etc/seawall/seawall.yaml:
+        archive: file:///backup/wal
+        cluster: main
+   3. In postgresql.conf, then restart:
         archive_mode = on
-        archive_command = '${join(checkout, 'bin/wal-push')} %p'
-   3. Every night, as the server's user:
-        ${join(checkout, 'bin/base-push')} --pgdata /path/to/data && ${join(checkout, 'bin/wal-prune')} --window 7d
-   The server's user must be able to read the executables: "npm install -g ." puts them on everybody's PATH.`)
+        archive_command = '/usr/local/bin/wal-push --config /etc/seawall/seawall.yaml %p'
+   4. Every night, as the server's user:
+        base-push --config /etc/seawall/seawall.yaml --pgdata /path/to/data && wal-prune --config /etc/seawall/seawall.yaml`)
 }
 
 function insertPayments(count: number): string {
@@ -141,7 +143,7 @@ function linesAbout(log: string, pattern: RegExp): string {
     .join('\n')
 }
 
-/** Rejects when somebody wants the demo to end. */
+/** Listens from now on; rejects when somebody wants the demo to end. */
 function interruption(): Promise<never> {
   return new Promise((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => reject(signal))
@@ -152,7 +154,7 @@ function interruption(): Promise<never> {
 const exitCodes: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
 
 try {
-  await Promise.race([demo(), interruption()])
+  await Promise.race([interruption(), demo()])
 } catch (reason) {
   const interrupted = typeof reason === 'string'
   process.exitCode = interrupted ? exitCodes[reason]! : 1
