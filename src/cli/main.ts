@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Command, Context, Outcome } from '../commands/command.ts'
 import type { LogLevel, OptionName } from '../commands/options.ts'
 import { systemClock } from '../core/clock.ts'
+import { formatDuration } from '../core/duration.ts'
 import { reasonOf, SeawallError } from '../core/errors.ts'
 import { EXIT_CODES, LAUNCHER } from '../core/exit-codes.ts'
 import type { Log } from '../core/log.ts'
@@ -158,7 +159,7 @@ function timedOut(name: string, milliseconds: number): SeawallError {
   return new SeawallError('timeout', {
     operation: 'finish',
     object: name,
-    reason: `nothing moved for ${milliseconds} ms`,
+    reason: `nothing moved for ${formatDuration(milliseconds)}`,
     hint: 'Check that the file systems of the archive and of the data directory answer (a hung network mount does not), or raise --timeout.',
     transient: true,
   })

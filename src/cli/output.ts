@@ -37,7 +37,7 @@ export function errorOutput(): ErrorOutput {
   }
   const show = (line: string) => {
     shown = line
-    write(`\r\x1b[K${line.slice(0, Math.max(0, (process.stderr.columns ?? 80) - 1))}`)
+    write(`\r\x1b[K${line.slice(0, (process.stderr.columns || 80) - 1)}`)
   }
   return {
     isTerminal,

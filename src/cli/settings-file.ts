@@ -1,7 +1,7 @@
 /** The YAML file: flat keys, named like the options of all executables. */
 import { readFile } from 'node:fs/promises'
 import { OPTIONS, type OptionName } from '../commands/options.ts'
-import { errno, localIoError, SeawallError } from '../core/errors.ts'
+import { errno, localIoError, reasonOf, SeawallError } from '../core/errors.ts'
 import { didYouMean } from './closest.ts'
 
 /**
@@ -36,7 +36,13 @@ async function parseSettings(text: string, path: string): Promise<ReadonlyMap<Op
   const values = new Map<OptionName, unknown>()
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === '')) return values
   if (!isMap(document.contents)) throw badFile(path, 'it holds no "key: value" lines')
-  for (const [key, value] of Object.entries(document.toJS() as Record<string, unknown>)) {
+  let content: Record<string, unknown>
+  try {
+    content = document.toJS()
+  } catch (error) {
+    throw badFile(path, `it is not valid YAML: ${reasonOf(error)}`)
+  }
+  for (const [key, value] of Object.entries(content)) {
     if (!Object.hasOwn(OPTIONS, key)) {
       throw new SeawallError('usage', {
         operation: 'use the key',
