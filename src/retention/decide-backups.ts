@@ -1,9 +1,7 @@
 /** Which complete backups are kept and why, and which of them hold back WAL. The argument stands in plan.ts. */
 import { historyOf } from '../archive/timelines.ts'
-import { formatDuration } from '../core/duration.ts'
 import { type CompleteBackup, leadsTo } from './complete-backups.ts'
 import type { Inventory } from './inventory.ts'
-import type { Policy } from './policy.ts'
 
 export interface BackupDecisions {
   /** Reasons to keep, by backup; one without any is removed. */
@@ -12,69 +10,81 @@ export interface BackupDecisions {
   readonly holders: ReadonlySet<CompleteBackup>
   /** Live timelines that no kept counting backup leads to. */
   readonly unserved: ReadonlySet<number>
-  /** What the reader should know about timelines. */
-  readonly notes: readonly string[]
+  /** Live timelines above 1 without a history file. */
+  readonly unknownLines: readonly number[]
 }
 
 /**
  * @param backups oldest first.
  * @param live numbers of the timelines that have WAL in the window.
  * @param windowStart milliseconds since 1970.
+ * @param keepBase how many counting backups are kept at least.
  */
 export function decideBackups(
-  inventory: Inventory,
+  { timelines }: Inventory,
   backups: readonly CompleteBackup[],
   live: readonly number[],
   windowStart: number,
-  policy: Policy,
+  keepBase: number,
 ): BackupDecisions {
   const reasons = new Map<CompleteBackup, string[]>(backups.map((backup) => [backup, []]))
   const holders = new Set<CompleteBackup>()
-  const notes: string[] = []
   const keep = (backup: CompleteBackup, reason: string) => {
     reasons.get(backup)!.push(reason)
     holders.add(backup)
   }
-  const earlier = backups.filter((backup) => backup.endedAt < windowStart)
-  const counts = (backup: CompleteBackup) => backup.defect === undefined
+  const counting = backups.filter(({ defect }) => defect === undefined)
+  const before = backups.filter(({ endedAt }) => endedAt < windowStart)
+  const onLineOf = (timeline: number) => {
+    const history = historyOf(timelines, timeline)
+    return (backup: CompleteBackup) => leadsTo(backup, history)
+  }
 
   for (const backup of backups) {
+    if (backup.defect !== undefined) reasons.get(backup)!.push(`it does not count: ${backup.defect}`)
     if (backup.endedAt >= windowStart) keep(backup, 'it ended inside the window')
   }
+
+  const servedBy = new Map(
+    live.map((timeline) => [timeline, furthest(before.filter(onLineOf(timeline)).filter(isIn(counting)))]),
+  )
+  for (const [backup, served] of Map.groupBy(live, (timeline) => servedBy.get(timeline))) {
+    if (backup) keep(backup, `the newest one before the window for timeline ${served.join(', ')}`)
+  }
   for (const timeline of live) {
-    const history = historyOf(inventory.timelines, timeline)
-    const candidates = earlier.filter((backup) => leadsTo(backup, history))
-    const anchor = candidates.findLast(counts)
-    if (anchor) keep(anchor, `the newest one before the window for timeline ${timeline}`)
-    // A newer one that does not count stands in for none, but if it is repaired it needs the WAL that follows it.
-    const newest = candidates.at(-1)
-    if (newest) holders.add(newest)
-    if (timeline === 1 || inventory.timelines.has(timeline)) continue
-    notes.push(
-      `timeline ${timeline} has no history file in the archive; archive it with wal-push from the pg_wal of a server that is on this timeline`,
-    )
-    if (anchor) continue
-    for (const backup of earlier.filter((each) => counts(each) && each.record.timeline < timeline)) {
+    // One that lies further and does not count stands in for none, but once repaired it needs the WAL that follows it.
+    const candidate = furthest(before.filter(onLineOf(timeline)))
+    if (candidate) holders.add(candidate)
+  }
+
+  const unknownLines = live.filter((timeline) => timeline > 1 && !timelines.has(timeline))
+  for (const timeline of unknownLines) {
+    if (servedBy.get(timeline)) continue
+    for (const backup of before.filter(isIn(counting)).filter(({ record }) => record.timeline < timeline)) {
       keep(backup, `it may lead to timeline ${timeline}, whose history file is missing`)
     }
   }
-  const counting = backups.filter(counts)
-  let kept = counting.filter((backup) => holders.has(backup)).length
+
+  let kept = counting.filter(isIn(holders)).length
   for (const backup of counting.toReversed()) {
-    if (kept >= policy.keepBase || holders.has(backup)) continue
-    keep(backup, `one of the newest ${policy.keepBase} (--keep-base)`)
+    if (kept >= keepBase || holders.has(backup)) continue
+    keep(backup, `one of the newest ${keepBase} (--keep-base)`)
     kept += 1
   }
-  for (const backup of backups) {
-    if (backup.defect !== undefined) reasons.get(backup)!.unshift(`it does not count: ${backup.defect}`)
-  }
-  const unserved = live.filter((timeline) => {
-    const history = historyOf(inventory.timelines, timeline)
-    return !counting.some((backup) => holders.has(backup) && leadsTo(backup, history))
-  })
-  for (const timeline of unserved)
-    notes.push(
-      `no backup that counts leads to timeline ${timeline}, which has WAL in the window of ${formatDuration(policy.windowMs)}`,
-    )
-  return { reasons, holders, unserved: new Set(unserved), notes }
+
+  const unserved = live.filter((timeline) => !counting.filter(isIn(holders)).some(onLineOf(timeline)))
+  return { reasons, holders, unserved: new Set(unserved), unknownLines }
+}
+
+/** Of backups on one line, the one that reaches furthest along it. */
+function furthest(backups: readonly CompleteBackup[]): CompleteBackup | undefined {
+  return backups.reduce<CompleteBackup | undefined>(
+    (best, backup) => (best === undefined || backup.record.stopLsn >= best.record.stopLsn ? backup : best),
+    undefined,
+  )
+}
+
+function isIn(backups: Iterable<CompleteBackup>): (backup: CompleteBackup) => boolean {
+  const set = backups instanceof Set ? backups : new Set(backups)
+  return (backup) => set.has(backup)
 }

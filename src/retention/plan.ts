@@ -7,9 +7,10 @@
  *   has been down for weeks keeps its week. A timeline is live if anything of it was archived since the window began;
  *   a moment inside the window on any other timeline has no WAL of its own, and is a moment of an ancestor's or none.
  * - Restoring a moment M on timeline T needs a backup that ended before M on T's own line (on T, or on an ancestor before
- *   the fork), and all WAL along that line from the backup's start to M. Take the newest counting backup B on T's line
- *   that ended before the window began: it serves every M of the window on T, needs less WAL than any older one, and any
- *   hole that harms it harms the older ones too. B is kept for each live T, and so is every backup that ended later.
+ *   the fork), and all WAL along that line from the backup's start to M. Of the counting backups on T's line that ended
+ *   before the window began take B, which reaches furthest along the line: it serves every M of the window on T; the WAL
+ *   up to its stop is there because it counts; and what it needs beyond, any other one needs too, so that no hole harms it
+ *   alone. B is kept for each live T, and so is every backup that ended later.
  * - Along a line positions only grow, also across forks. So all WAL that a kept backup needs, on whatever timeline, lies
  *   at or above its start; the lowest start among the kept bounds them all. The lowest, not the oldest: after a
  *   point-in-time recovery that went back below an older backup, a younger one may start lower.
@@ -30,7 +31,7 @@ import type { ArchivedBackup } from '../archive/backups.ts'
 import { startSegmentOf } from '../core/archive-layout.ts'
 import { segmentNumber } from '../core/wal-names.ts'
 import { type CompleteBackup, completeBackups } from './complete-backups.ts'
-import { decideBackups } from './decide-backups.ts'
+import { type BackupDecisions, decideBackups } from './decide-backups.ts'
 import { type Floor, judgeWal, type Range, type Verdict } from './decide-wal.ts'
 import { allEntries, type Entry, newestTime } from './entries.ts'
 import type { Inventory, Listing } from './inventory.ts'
@@ -61,7 +62,8 @@ export function planRetention(inventory: Inventory, policy: Policy, now: Date): 
   const backups = completeBackups(inventory)
   if (!backups.some(({ defect }) => defect === undefined)) return keepEverything(inventory, backups, window)
 
-  const decisions = decideBackups(inventory, backups, liveTimelines(inventory, windowStart), windowStart, policy)
+  const live = liveTimelines(inventory, windowStart)
+  const decisions = decideBackups(inventory, backups, live, windowStart, policy.keepBase)
   const untouchedSince = now.getTime() - untouchedFor
   const incomplete = inventory.backups
     .filter(({ record }) => record === undefined)
@@ -80,7 +82,7 @@ export function planRetention(inventory: Inventory, policy: Policy, now: Date): 
     outcome: 'done',
     window,
     entries: allEntries(inventory, (backup) => verdicts.get(backup)!, judge),
-    notes: [...decisions.notes, ...defects(backups)],
+    notes: [...notesOn(decisions), ...defects(backups)],
     abandonedBefore: new Date(untouchedSince),
   }
 }
@@ -134,7 +136,7 @@ function floorOf(
 ): Floor {
   let floor: Floor = { number: Number.POSITIVE_INFINITY, reason: '' }
   const lower = (number: number, id: string) => {
-    if (number < floor.number) floor = { number, reason: `from the start of kept backup ${id} on` }
+    if (number < floor.number) floor = { number, reason: `from the start of backup ${id} on` }
   }
   for (const { id, firstSegment } of holders) lower(firstSegment, id)
   for (const { backup, swept } of incomplete) {
@@ -157,6 +159,18 @@ function ownWal(backups: readonly CompleteBackup[], holders: ReadonlySet<Complet
 
 function verdictOf(reasons: readonly string[]): Verdict {
   return reasons.length > 0 ? { keep: true, reason: reasons.join('; ') } : superseded
+}
+
+function notesOn({ unknownLines, unserved }: BackupDecisions): string[] {
+  return [
+    ...unknownLines.map(
+      (timeline) =>
+        `timeline ${timeline} has no history file in the archive; archive it with wal-push from the pg_wal of a server that is on this timeline`,
+    ),
+    ...[...unserved].map(
+      (timeline) => `no backup that counts leads to timeline ${timeline}, which has WAL in the window`,
+    ),
+  ]
 }
 
 function defects(backups: readonly CompleteBackup[]): string[] {
