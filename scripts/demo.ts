@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createCluster, openCluster } from '../test/support/cluster.ts'
-import { binDirectory } from '../test/support/installation.ts'
+import { binDirectory, checkoutIsReadable } from '../test/support/installation.ts'
 import { killStarted } from '../test/support/processes.ts'
 import { giveToServersUser, serversUser } from '../test/support/servers-user.ts'
 import { cleanUp, temporaryDirectory } from '../test/support/temporary.ts'
@@ -17,6 +17,9 @@ const summary = `select count(*) as rows, sum(amount) as amount, max(paid_at)::t
 async function demo(): Promise<void> {
   const began = performance.now()
   const directory = temporaryDirectory('seawall-demo-')
+  if (!checkoutIsReadable()) {
+    say(`\n${serversUser().name}, who runs the servers, cannot read ${checkout}: npm installs a copy for the demo ...`)
+  }
   const bin = binDirectory()
   const [primary, restored, archive, config] = ['primary', 'restored', 'archive', 'seawall.yaml'].map((name) =>
     join(directory, name),
@@ -143,22 +146,30 @@ function linesAbout(log: string, pattern: RegExp): string {
     .join('\n')
 }
 
+const exitCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
+
+let interruptedBy: keyof typeof exitCodes | undefined
+
 /** Listens from now on; rejects when somebody wants the demo to end. */
 function interruption(): Promise<never> {
   return new Promise((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => reject(signal))
-    process.stdout.on('error', () => reject('SIGPIPE'))
+    const interrupt = (signal: keyof typeof exitCodes) => {
+      interruptedBy ??= signal
+      reject(new Error(signal))
+    }
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt)
+    process.stdout.on('error', () => interrupt('SIGPIPE'))
+    process.stderr.on('error', () => interrupt('SIGPIPE'))
   })
 }
 
-const exitCodes: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
-
 try {
   await Promise.race([interruption(), demo()])
-} catch (reason) {
-  const interrupted = typeof reason === 'string'
-  process.exitCode = interrupted ? exitCodes[reason]! : 1
-  process.stderr.write(interrupted ? '\nInterrupted: cleaning up.\n' : `\nThe demo failed: ${describe(reason)}\n`)
+} catch (error) {
+  // What failed may have failed because its process got the same signal as we did, which we hear of a moment later.
+  await new Promise((resolve) => setImmediate(resolve))
+  process.exitCode = interruptedBy ? exitCodes[interruptedBy] : 1
+  process.stderr.write(interruptedBy ? '\nInterrupted: cleaning up.\n' : `\nThe demo failed: ${describe(error)}\n`)
   killStarted()
 }
 await cleanUp()

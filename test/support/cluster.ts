@@ -221,8 +221,7 @@ export class Cluster {
 
   /** A connection that the caller ends; it is ended at the end of the test file otherwise. */
   async connect(database = 'postgres', user = 'postgres'): Promise<pg.Client> {
-    const client = new pg.Client({ host: this.socketDirectory, port: this.port, user, database })
-    client.on('error', () => {}) // The server may be stopped meanwhile; the next query says so.
+    const client = this.#client(database, user)
     await client.connect()
     onCleanUp(() => client.end())
     return client
@@ -234,7 +233,7 @@ export class Cluster {
     parameters: readonly unknown[] = [],
     database = 'postgres',
   ): Promise<Row[]> {
-    const client = new pg.Client({ host: this.socketDirectory, port: this.port, user: 'postgres', database })
+    const client = this.#client(database)
     await client.connect()
     try {
       return (await client.query<Row>(sql, parameters.length > 0 ? [...parameters] : undefined)).rows
@@ -281,6 +280,12 @@ export class Cluster {
     } finally {
       await this.kill()
     }
+  }
+
+  #client(database: string, user = 'postgres'): pg.Client {
+    const client = new pg.Client({ host: this.socketDirectory, port: this.port, user, database })
+    client.on('error', () => {}) // The server may be stopped meanwhile; the query under way, or the next one, says so.
+    return client
   }
 
   #launch(): Server {

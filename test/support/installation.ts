@@ -7,6 +7,7 @@ import { giveToServersUser, serversUserCanRead } from './servers-user.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), '../..')
+const build = join(checkout, 'dist/wal-push.js')
 
 let installed: string | undefined
 
@@ -16,9 +17,14 @@ let installed: string | undefined
  * Either needs the build to have been run.
  */
 export function binDirectory(): string {
-  if (!existsSync(join(checkout, 'dist/wal-push.js'))) throw new Error('there is no build: run "npm run build"')
-  installed ??= serversUserCanRead(join(checkout, 'dist/wal-push.js')) ? checkout : install(temporaryDirectory())
+  if (!existsSync(build)) throw new Error('there is no build: run "npm run build"')
+  installed ??= checkoutIsReadable() ? checkout : install(temporaryDirectory())
   return join(installed, 'bin')
+}
+
+/** Whether the servers' user can run the launchers where they are. */
+export function checkoutIsReadable(): boolean {
+  return serversUserCanRead(build)
 }
 
 /** Packs the checkout and installs the package below `directory`. @returns the directory of the installed package. */
