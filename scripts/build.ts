@@ -4,7 +4,6 @@
  * Executables may be running meanwhile, out of this very directory: new chunks have new names (a hash of their content)
  * and come first, entry files are replaced by rename, and old chunks stay for an hour.
  */
-import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +16,7 @@ const staleAfter = 3_600_000
 
 const building = join(dist, `.building-${process.pid}`)
 try {
-  const entries = (await readdir(mains)).filter((name) => existsSync(join(root, 'src', 'commands', name)))
+  const entries = await readdir(mains)
   const output = await bundle(entries.map((name) => join(mains, name)))
   await writeFile(join(building, 'LICENSES.txt'), await licences(output))
   await publish(output)

@@ -5,6 +5,6 @@ import { fileURLToPath } from 'node:url'
 export default function setup(): void {
   if (process.env.SEAWALL_TEST_SKIP_BUILD) return
   const build = fileURLToPath(new URL('../../scripts/build.ts', import.meta.url))
-  const { status, error } = spawnSync(process.execPath, [build], { stdio: ['ignore', 'ignore', 'ignore'] })
-  if (status !== 0) process.stderr.write(`scripts/build.ts failed with ${status ?? error}; dist/ is not up to date\n`)
+  const { status, error } = spawnSync(process.execPath, [build], { stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status !== 0) throw new Error(`scripts/build.ts failed with ${status ?? error}`)
 }
