@@ -92,7 +92,8 @@ export function planText(plan: Plan): string {
 
 /** What became of the plan, in one line. */
 export function executedText({ removed, abandoned }: Executed): string {
-  const leftovers = abandoned > 0 ? `, and ${abandoned} leftovers of dead writers` : ''
+  const leftovers =
+    abandoned > 0 ? `, and ${abandoned} ${abandoned === 1 ? 'leftover' : 'leftovers'} of dead writers` : ''
   return `removed: ${removed} ${removed === 1 ? 'object' : 'objects'}${leftovers}\n`
 }
 

@@ -6,13 +6,12 @@ import { dirname, join } from 'node:path'
 import { formatClusterRecord } from '../../src/archive/cluster-record.ts'
 import type { ArchivedHistory } from '../../src/archive/timelines.ts'
 import { encodeWalHeader } from '../../src/archive/wal-object.ts'
-import { openCodec } from '../../src/codec/open.ts'
 import { backupId, ClusterLayout } from '../../src/core/archive-layout.ts'
 import { type BackupRecord, formatBackupRecord } from '../../src/core/backup-record.ts'
 import type { Lsn } from '../../src/core/lsn.ts'
 import { formatLsn } from '../../src/core/lsn.ts'
 import type { Ancestor } from '../../src/core/timelines.ts'
-import { parseWalFileName, segmentName } from '../../src/core/wal-names.ts'
+import { historyName, parseWalFileName, segmentName } from '../../src/core/wal-names.ts'
 import { type Inventory, readInventory } from '../../src/retention/inventory.ts'
 import type { ListOptions, ObjectInfo, Storage, StoredObject } from '../../src/storage/storage.ts'
 
@@ -93,13 +92,12 @@ export class FakeArchive {
     return key
   }
 
-  /** A timeline's history file, with content that `writeTo` makes a real WAL object of. */
+  /** A timeline's history file, a real WAL object. */
   history(timeline: number, ancestors: readonly Ancestor[], archivedAt: Date): void {
-    const text = ancestors
-      .map(({ timeline: parent, forkedAt }) => `${parent}\t${formatLsn(forkedAt)}\tno recovery target specified\n`)
-      .join('\n')
+    const lines = ancestors.map(({ timeline: parent, forkedAt }) => `${parent}\t${formatLsn(forkedAt)}\tno reason\n`)
     this.histories.set(timeline, { timeline, ancestors, archivedAt })
-    this.add(this.layout.history(timeline), archivedAt, { content: text })
+    const content = this.#walObject(historyName(timeline), Buffer.from(lines.join('\n')))
+    this.add(this.layout.history(timeline), archivedAt, { content })
   }
 
   /** A complete backup. Its WAL must be there for it to count. @returns its id */
@@ -186,23 +184,20 @@ export class FakeArchive {
   }
 
   /** Writes a local archive: sparse files of the right sizes and times, readable where retention reads. */
-  async writeTo(root: string): Promise<void> {
-    const codec = await openCodec()
+  writeTo(root: string): void {
     for (const [key, { content, size, modified }] of this.objects) {
-      const object = this.layout.parse(key)
-      const isHistory = object?.kind === 'wal' && object.file.kind === 'history'
-      const bytes = isHistory ? this.#walObject(object.file.name, content, codec.compress(content, 1)) : content
       const path = join(root, key)
       mkdirSync(dirname(path), { recursive: true })
       const descriptor = openSync(path, 'wx')
-      writeSync(descriptor, bytes)
-      ftruncateSync(descriptor, isHistory ? bytes.length : size)
+      writeSync(descriptor, content)
+      ftruncateSync(descriptor, size)
       closeSync(descriptor)
       utimesSync(path, modified, modified)
     }
   }
 
-  #walObject(name: string, plain: Uint8Array, stored: Uint8Array): Uint8Array {
+  #walObject(name: string, plain: Uint8Array): Uint8Array {
+    const stored = uncompressedFrame(plain)
     const header = encodeWalHeader({
       name,
       size: plain.length,
@@ -213,4 +208,14 @@ export class FakeArchive {
     })
     return Buffer.concat([header, stored])
   }
+}
+
+/** A zstd frame of one raw block (RFC 8878, 3.1.1), whose length does not depend on a zstd library's version. */
+function uncompressedFrame(plain: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(12)
+  head.writeUInt32LE(0xfd2fb528, 0)
+  head.writeUInt8(0xa0, 4)
+  head.writeUInt32LE(plain.length, 5)
+  head.writeUIntLE(plain.length * 8 + 1, 9, 3)
+  return Buffer.concat([head, plain])
 }
