@@ -53,11 +53,10 @@ export async function restoreBackup(options: RestoreOptions): Promise<void> {
   for (const { oid, directory: root } of tablespaces) trees.set(oid, new RestoredTree(bytePathOf(root)))
   const restore = new Restore(options, trees)
   await restore.readFiles()
-  await restoreManifest(source, record, data)
-  await linkTablespaces(data, tablespaces)
-
   const control = restore.take(CONTROL_FILE)
   if (!control) throw corrupt(source.prefix, `it holds no ${CONTROL_FILE}`)
+  await restoreManifest(source, record, data)
+  await linkTablespaces(data, tablespaces)
   const map = restore.take('tablespace_map')
   if (map) await restoreHeldBack(data, map, tablespaceMapOf(map, tablespaces))
   const auto = restore.take('postgresql.auto.conf')
