@@ -15,6 +15,11 @@ export function isTemporaryName(name: string): boolean {
   return temporaryPattern.test(name)
 }
 
+/** Whether `name` is such a name for what is to become `final` (both the last part of a path). */
+export function isTemporaryNameOf(final: string, name: string): boolean {
+  return name.length === temporaryName(final).length && name.startsWith(`${final}.`) && isTemporaryName(name)
+}
+
 /** Makes the entries of a directory durable: what was created, renamed or removed in it. Throws what the system says. */
 export async function fsyncDirectory(
   path: string,

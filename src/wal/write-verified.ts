@@ -1,8 +1,8 @@
 /** Writes a fetched WAL file so that it appears under its final name only when every check has passed. */
-import { randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { WalObject } from '../archive/wal-object.ts'
+import { isTemporaryNameOf, temporaryName } from '../core/durable-file.ts'
 import { localIoError, SeawallError } from '../core/errors.ts'
 import { segmentNumber, segmentStart, type WalFile } from '../core/wal-names.ts'
 import { parseWalPageHeader, WAL_PAGE_HEADER_SIZE } from '../core/wal-page-header.ts'
@@ -24,7 +24,7 @@ export interface Destination {
  */
 export async function writeVerified(destination: Destination, object: WalObject, options: CallOptions): Promise<void> {
   await sweepAbandoned(destination.path)
-  const temporary = `${destination.path}.${randomBytes(8).toString('hex')}.tmp`
+  const temporary = temporaryName(destination.path)
   try {
     const handle = await open(temporary, 'wx', 0o600)
     try {
@@ -91,7 +91,6 @@ async function sweepAbandoned(destination: string): Promise<void> {
     throw localIoError('write', destination, cause, hint)
   }
   for (const name of names) {
-    const suffix = name.startsWith(`${base}.`) ? name.slice(base.length + 1) : ''
-    if (/^[0-9a-f]{16}\.tmp$/.test(suffix)) await rm(path.join(directory, name), { force: true })
+    if (isTemporaryNameOf(base, name)) await rm(path.join(directory, name), { force: true })
   }
 }
