@@ -113,11 +113,11 @@ describe('a wrong value is the same error everywhere', () => {
     const path = file(`${name}: "${value}"\n`)
     const variable = environmentName(name)
     for (const [source, attempt] of [
-      [`flag --${name}`, resolve([`--${name}=${value}`])],
-      [`environment variable ${variable}`, resolve([], { [variable]: value })],
-      [`${path}: ${name}`, resolve(['--config', path])],
+      [`flag --${name}`, () => resolve([`--${name}=${value}`])],
+      [`environment variable ${variable}`, () => resolve([], { [variable]: value })],
+      [`${path}: ${name}`, () => resolve(['--config', path])],
     ] as const) {
-      const failure = await rejectionOf(attempt)
+      const failure = await rejectionOf(attempt())
       expect([failure.code, failure.message]).toEqual(['usage', `could not use the value of ${source}: ${why}`])
       expect(failure.hint).not.toBe('')
     }
