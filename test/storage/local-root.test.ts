@@ -113,6 +113,41 @@ describe('the root', () => {
   })
 })
 
+describe('another directory in the place of the root', () => {
+  function replace(root: string): void {
+    renameSync(root, `${root}.away`)
+    mkdirSync(root)
+    mkdirSync(join(root, 'foreign'))
+    writeFileSync(join(root, 'foreign', 'object'), '')
+  }
+
+  test('is not listed', async () => {
+    const root = join(newDirectory(), 'archive')
+    mkdirSync(root)
+    const storage = await openLocal(root)
+    replace(root)
+    const listing = storage.list('')[Symbol.asyncIterator]()
+    await expect(listing.next()).rejects.toMatchObject({ code: 'archive-missing' })
+  })
+
+  test('is found out at the end, if it came in the last moment', async () => {
+    for (const operation of [
+      (storage: Storage) => listWhole(storage.list('')),
+      (storage: Storage) => storage.listDirectories(''),
+    ]) {
+      const root = join(newDirectory(), 'archive')
+      mkdirSync(root)
+      const storage = await openLocal(
+        root,
+        spiedFileSystem(({ operation }) => {
+          if (operation === 'readdir' && !existsSync(`${root}.away`)) replace(root)
+        }),
+      )
+      await expect(operation(storage)).rejects.toMatchObject({ code: 'archive-missing' })
+    }
+  })
+})
+
 describe('what lies in the directory', () => {
   test('are the objects, readable by the group, and nothing else', async () => {
     const root = newDirectory()
