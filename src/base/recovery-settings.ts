@@ -66,8 +66,8 @@ function settingsOf(settings: RecoverySettings): [string, string][] {
   const { target, targetAction, targetTimeline, standby, keepArchiving, restoreCommand } = settings
   const chosen = targetSetting(target)
   return [
-    // Left over in postgresql.conf, one of these would be a second target. An empty one that comes after ours would be
-    // refused up to PostgreSQL 17.
+    // Left over in postgresql.conf, one of these would be a second target. They come first: the server applies the lines
+    // in order, and refuses an empty target that follows another.
     ...targetSettings.filter((name) => name !== chosen?.[0]).map((name): [string, string] => [name, '']),
     ...(chosen ? [chosen] : []),
     ['recovery_target_inclusive', 'on'],
