@@ -30,14 +30,10 @@ export interface KnownControlFile {
   /** Decimal, unsigned. */
   readonly systemIdentifier: string
   readonly state: ControlState
-  /** Where the latest checkpoint (or restartpoint) would begin replay, and on which timeline. */
+  /** Where replay would begin from the latest checkpoint (or restartpoint). */
   readonly checkpointRedo: Lsn
-  readonly checkpointTimeline: number
-  /** Replay must come at least this far before the directory is consistent; 0 outside recovery. */
-  readonly minRecoveryPoint: Lsn
   /** Bytes. */
   readonly walSegmentSize: number
-  readonly dataChecksums: boolean
 }
 
 /** Of a newer PostgreSQL: the identifier has always been the first field, the rest may stand anywhere. */
@@ -47,7 +43,7 @@ export interface UnknownControlFile {
   readonly systemIdentifier: string
 }
 
-/** Offset of the CRC by control version; up to data_checksum_version all fields stand at the same offsets. */
+/** Offset of the CRC by control version; the fields that are read here stand at the same offsets in all of them. */
 const crcOffsets: ReadonlyMap<number, number> = new Map([
   [1300, 288],
   [1700, 288],
@@ -111,10 +107,7 @@ export function parseControlFile(bytes: Uint8Array, path: string): ControlFile |
     systemIdentifier,
     state,
     checkpointRedo: view.getBigUint64(40, true),
-    checkpointTimeline: view.getUint32(48, true),
-    minRecoveryPoint: view.getBigUint64(136, true),
     walSegmentSize: view.getUint32(228, true),
-    dataChecksums: view.getUint32(252, true) !== 0,
   }
 }
 

@@ -15,7 +15,7 @@ export interface Postmaster {
 }
 
 /** Parses the file; undefined while the server has not yet written all of it, and for a single-user server. */
-export function parsePostmasterFile(text: string): Postmaster | undefined {
+function parsePostmasterFile(text: string): Postmaster | undefined {
   const [pid, dataDirectory, startedAt, port, socketDirectory, listenAddress] = text.split('\n')
   const isNumber = (line: string | undefined): line is string => line !== undefined && /^[1-9]\d*$/.test(line)
   if (!isNumber(pid) || !isNumber(startedAt) || !isNumber(port) || !dataDirectory) return undefined

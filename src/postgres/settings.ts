@@ -20,12 +20,9 @@ export interface ServerSettings {
   readonly archiveMode: 'off' | 'on' | 'always'
   /** Whether there is an archive_command or archive_library. */
   readonly archives: boolean
-  /** Whether the server is a standby, or recovers. */
-  readonly inRecovery: boolean
 }
 
 export interface ArchiverState {
-  readonly archivedCount: bigint
   readonly failedCount: bigint
   /** Names of WAL files. */
   readonly lastArchived: string | undefined
@@ -45,8 +42,7 @@ export async function readSettings(connection: Connection): Promise<ServerSettin
       current_setting('data_checksums') as data_checksums,
       current_setting('archive_mode') as archive_mode,
       current_setting('archive_command') as archive_command,
-      current_setting('archive_library', true) as archive_library,
-      pg_is_in_recovery()::text as in_recovery`)
+      current_setting('archive_library', true) as archive_library`)
   const versionNumber = Number(row!.version_number)
   if (versionNumber < oldestMajor * 10_000) {
     throw new SeawallError('postgres', {
@@ -67,20 +63,17 @@ export async function readSettings(connection: Connection): Promise<ServerSettin
     dataChecksums: row!.data_checksums === 'on',
     archiveMode: row!.archive_mode as ServerSettings['archiveMode'],
     archives: !['', '(disabled)'].includes(row!.archive_command!) || Boolean(row!.archive_library),
-    inRecovery: row!.in_recovery === 'true',
   }
 }
 
 /** What the archiver has done and failed to do since its statistics were reset. */
 export async function readArchiverState(connection: Connection): Promise<ArchiverState> {
   const [row] = await connection.query<{
-    archived_count: string
     failed_count: string
     last_archived_wal: string | null
     last_failed_wal: string | null
-  }>('select archived_count, failed_count, last_archived_wal, last_failed_wal from pg_stat_archiver')
+  }>('select failed_count, last_archived_wal, last_failed_wal from pg_stat_archiver')
   return {
-    archivedCount: BigInt(row!.archived_count),
     failedCount: BigInt(row!.failed_count),
     lastArchived: row!.last_archived_wal ?? undefined,
     lastFailed: row!.last_failed_wal ?? undefined,

@@ -42,7 +42,6 @@ describe.each(versions)('a server of PostgreSQL %s', (version) => {
       dataChecksums: true,
       archiveMode: 'on',
       archives: true,
-      inRecovery: false,
     })
     expect(Math.floor(settings.versionNumber / 10_000)).toBe(cluster.major)
     expect(settings.version).toMatch(new RegExp(`^${cluster.major}\\.\\d+$`))
@@ -50,7 +49,7 @@ describe.each(versions)('a server of PostgreSQL %s', (version) => {
     await cluster.switchWal()
     await cluster.waitForRow('select 1 from pg_stat_archiver where failed_count > 0')
     const archiver = await readArchiverState(connection)
-    expect(archiver).toMatchObject({ archivedCount: 0n, lastArchived: undefined, lastFailed: expect.any(String) })
+    expect(archiver).toMatchObject({ lastArchived: undefined, lastFailed: expect.any(String) })
     expect(archiver.failedCount).toBeGreaterThan(0n)
   })
 

@@ -50,6 +50,7 @@ function install(majors: readonly string[]): void {
 function download(names: readonly string[]): void {
   mkdirSync(modules, { recursive: true })
   const directory = mkdtempSync(join(modules, '.installing-'))
+  process.once('SIGINT', () => {}) // npm ends of it too, and then there is still something to clean up here.
   try {
     const optionalDependencies = Object.fromEntries(names.map((name) => [name, manifest.optionalDependencies[name]]))
     const packages = Object.fromEntries(
