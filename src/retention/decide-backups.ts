@@ -48,7 +48,8 @@ export function decideBackups(
   const servedBy = new Map(
     live.map((timeline) => [timeline, furthest(before.filter(onLineOf(timeline)).filter(isIn(counting)))]),
   )
-  for (const [backup, served] of Map.groupBy(live, (timeline) => servedBy.get(timeline))) {
+  for (const backup of new Set(servedBy.values())) {
+    const served = live.filter((timeline) => servedBy.get(timeline) === backup)
     if (backup) keep(backup, `the newest one before the window for timeline ${served.join(', ')}`)
   }
   for (const timeline of live) {

@@ -109,8 +109,9 @@ function segmentRun(
 }
 
 function sideFileEntries(timeline: number, files: readonly SideFile[], judge: Judge): Entry[] {
-  const byVerdict = Map.groupBy(files, (file) => judge(timeline, file.number, file.modified.getTime()))
-  return [...byVerdict].map(([verdict, same]) => {
+  const verdictOf = (file: SideFile) => judge(timeline, file.number, file.modified.getTime())
+  return [...new Set(files.map(verdictOf))].map((verdict) => {
+    const same = files.filter((file) => verdictOf(file) === verdict)
     const kinds = [...new Set(same.map(({ file }) => `.${file.kind}`))].sort().join(', ')
     return group('wal', `${kinds} files of timeline ${timeline}`, timeline, same, verdict)
   })

@@ -270,6 +270,14 @@ describe('backups that do not count', () => {
     expect(backupsOf(await archive.plan()).kept).toEqual([a, b])
   })
 
+  test('it does not count for --keep-base', async () => {
+    const { archive, a, b, c } = threeBackups()
+    archive.delete(archive.layout.part(c, 1))
+    const young = archive.base(1, 39, 39)
+    archive.delete(archive.layout.part(young, 1))
+    expect(backupsOf(await archive.plan({ keepBase: 2 })).kept).toEqual([a, b, c, young])
+  })
+
   test('an old one keeps just its own WAL', async () => {
     const { archive, a, c } = threeBackups()
     archive.delete(archive.layout.part(a, 1))
