@@ -51,8 +51,9 @@ export const walFetch: Command<(typeof options)[number]> = {
         cwd: context.cwd,
       })
       const answer = await answerTo(values['on-error'], dataDirectory, request.destination)
-      if (answer.kind === 'stop') throw error
+      if (answer.kind === 'stop' && values['on-error'] === 'auto') throw error
       context.log.failure(error)
+      if (answer.kind === 'stop') return 'error-and-stop'
       if (answer.consequence !== undefined) context.log.warn(answer.consequence)
       return 'error-on-standby'
     }

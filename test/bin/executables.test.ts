@@ -53,6 +53,24 @@ describe.each(LAUNCHERS)('%s', (name) => {
   })
 })
 
+test('wal-fetch answers an error as --on-error says, whatever stands in the data directory', () => {
+  const data = temporaryDirectory()
+  const fetch = (...options: string[]) =>
+    run(join(checkout, 'bin/wal-fetch'), [...options, '000000010000000000000003', 'pg_wal/RECOVERYXLOG'], data)
+  mkdirSync(join(data, 'pg_wal'))
+  for (const [signal, auto] of [
+    ['recovery.signal', 255],
+    ['standby.signal', 75],
+  ] as const) {
+    writeFileSync(join(data, signal), '')
+    expect([signal, fetch().status]).toEqual([signal, auto])
+    expect([signal, fetch('--on-error', 'poll').status]).toEqual([signal, 75])
+    const stopped = fetch('--on-error', 'stop')
+    expect([signal, stopped.status]).toEqual([signal, 255])
+    expect(stopped.stderr.match(/ERROR/g)).toHaveLength(1)
+  }
+})
+
 describe.each([
   ['the pinned runtime', pinned, major(pinned) >= 26],
   ['an older runtime', older, major(older) >= 20 && major(older) < 26],
