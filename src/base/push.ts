@@ -24,7 +24,7 @@ import { type FilesEntry, formatFilesLine } from './files-list.ts'
 import { type ManifestText, manifestText } from './manifest.ts'
 import { type ObjectWriter, openObjectWriter } from './object-writer.ts'
 import { type MemoryFile, PartMaker } from './part.ts'
-import { withPatience } from './patience.ts'
+import { SYNC_PATIENCE, withPatience } from './patience.ts'
 import { planParts } from './plan.ts'
 import { type Progress, type ProgressOutput, reportProgress } from './progress.ts'
 import { listTablespaces, type ScanEntry, type ScannedTablespace, scanDataDirectory, scanTablespace } from './scan.ts'
@@ -237,7 +237,7 @@ class Attempt {
   }
 
   async #finishPart(maker: PartMaker): Promise<void> {
-    this.#parts.push(await maker.finish())
+    this.#parts.push(await withPatience(this.#options.progressed, maker.finish(), SYNC_PATIENCE))
   }
 
   async #recordEntry(entry: FilesEntry): Promise<void> {

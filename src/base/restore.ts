@@ -6,6 +6,7 @@ import { localIoError, SeawallError } from '../core/errors.ts'
 import { type BytePath, bytePathOf, display, join, toBytes } from './byte-path.ts'
 import { CONTROL_FILE, MAX_CONTROL_SIZE } from './control.ts'
 import { type FileEntry, type FilesEntry, parseFilesLine } from './files-list.ts'
+import { SYNC_PATIENCE, withPatience } from './patience.ts'
 import type { Progress } from './progress.ts'
 import { type RestoredFile, RestoredTree } from './restored-tree.ts'
 import { readStored, type StoredObjectSource } from './stored-object.ts'
@@ -66,11 +67,11 @@ export async function restoreBackup(options: RestoreOptions): Promise<void> {
 
   for (const tree of trees.values()) {
     await tree.finishDirectories()
-    await syncTree(tree.root, progressed)
+    await withPatience(progressed, syncTree(tree.root), SYNC_PATIENCE)
   }
   options.signal.throwIfAborted()
   await restoreHeldBack(data, control, control.content)
-  await syncTree(join(data.root, 'global'), progressed)
+  await syncTree(join(data.root, 'global'))
   await syncDirectory(directory)
 }
 

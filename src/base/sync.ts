@@ -12,20 +12,17 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /** Syncs every file and directory below a directory, and itself. Does not follow symbolic links. */
-export async function syncTree(directory: BytePath, progressed: () => void): Promise<void> {
+export async function syncTree(directory: BytePath): Promise<void> {
   const entries = await readdir(toBytes(directory), { encoding: 'buffer', withFileTypes: true })
   const files: BytePath[] = []
   for (const entry of entries) {
     const path = join(directory, entry.name.toString('latin1'))
-    if (entry.isDirectory()) await syncTree(path, progressed)
+    if (entry.isDirectory()) await syncTree(path)
     else if (entry.isFile()) files.push(path)
   }
   const next = files.values()
   const worker = async () => {
-    for (const path of next) {
-      await sync(path)
-      progressed()
-    }
+    for (const path of next) await sync(path)
   }
   await Promise.all(Array.from({ length: concurrency }, worker))
   await sync(directory)

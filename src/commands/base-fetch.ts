@@ -129,7 +129,7 @@ function report(context: Context, values: Values, fetched: Fetched, elapsed: num
         startLsn: formatLsn(record.startLsn),
         stopLsn: formatLsn(record.stopLsn),
         stoppedAt: record.stoppedAt.toISOString(),
-        restoreCommand: settings.restoreCommand,
+        restoreCommand: toText(settings.restoreCommand),
         archiving: archives,
         files: record.fileCount,
         bytes: record.totalSize,
@@ -153,8 +153,8 @@ function describe(context: Context, fetched: Fetched, elapsed: number, archives:
     settings.standby
       ? `it starts as a standby that follows the archive along timeline ${timeline} and later ones`
       : `it recovers along timeline ${timeline} to ${describeTarget(settings.target)}, then: ${actionOf(fetched)}`,
-    `restore_command = ${Buffer.from(settings.restoreCommand, 'latin1').toString('utf8')}`,
-    `start it with PostgreSQL ${major}: pg_ctl -D ${directory} start`,
+    `restore_command = ${toText(settings.restoreCommand)}`,
+    `start it with PostgreSQL ${major}: pg_ctl -D ${quote(directory)} start`,
   ]
   if (tablespaces.some(({ location, directory: to }) => location !== to)) {
     lines.push('pg_verifybackup will report tablespace_map, which names the new places of the tablespaces')
@@ -171,9 +171,18 @@ function describe(context: Context, fetched: Fetched, elapsed: number, archives:
   lines.push(
     archives
       ? 'archive_mode is as it was: make sure that nothing else archives into the same place'
-      : 'archive_mode = off: this copy does not archive into the place of the original; set it in postgresql.auto.conf once the copy takes over',
+      : 'archive_mode = off: this copy does not archive into the place of the original; when the copy takes over, ALTER SYSTEM RESET archive_mode and restart it',
   )
   return lines
+}
+
+function toText(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+/** For a shell. */
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 /** What the server does when it has reached the target, or the end. */

@@ -1,5 +1,5 @@
 /** The whole way on real servers: backup, changes, restore to a point in time. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
@@ -72,6 +72,34 @@ test('permissions and times are those of the original', async () => {
     }
   }
   expect(readFileSync(join(restored.dataDirectory, 'backup_label'), 'utf8')).toContain('BACKUP METHOD: streamed')
+})
+
+test('a cluster that was promoted before it ever archived is restored along its own timeline', async () => {
+  const source = await archivingCluster({ start: false })
+  const { archive, cluster } = source
+  await cluster.start()
+  await cluster.query('create table t as select generate_series(1, 10) as n')
+  await cluster.stop()
+  // As a failover under another archiving tool leaves it: on timeline 2, whose history file went elsewhere.
+  cluster.configure({ archive_mode: 'off', restore_command: '/bin/false' })
+  writeFileSync(join(cluster.dataDirectory, 'recovery.signal'), '')
+  await cluster.start()
+  await cluster.waitForPromotion()
+  await cluster.stop()
+  rmSync(join(cluster.dataDirectory, 'pg_wal/archive_status/00000002.history.ready'), { force: true })
+  cluster.configure({ archive_mode: 'on' })
+  await cluster.start()
+  const backup = await takeBackup(source)
+  expect(backup.timeline).toBe(2)
+  await cluster.query('insert into t values (0)')
+  await archiveEverything(cluster)
+  const { restored } = await restoreBackup(archive, 18, [])
+  expect(readFileSync(join(restored.dataDirectory, 'postgresql.auto.conf'), 'utf8')).toContain(
+    "recovery_target_timeline = 'current'",
+  )
+  await restored.start()
+  await restored.waitForPromotion()
+  expect(await rows(restored)).toBe(11)
 })
 
 test('a server that does not archive is told so at once', async () => {
