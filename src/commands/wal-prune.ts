@@ -83,7 +83,7 @@ async function pruneOne(
     const plan = await makePlan(context, values, reader, layout, call)
     report.planned(plan)
     if (plan.outcome === 'no-backup') {
-      context.log.warn(`nothing is removed under system identifier ${plan.systemIdentifier}: no backup counts`)
+      context.log.failure(noBackup(plan.systemIdentifier), 'warn')
     } else if (!values['dry-run']) {
       report.executed(await execute(storage, plan, call))
     }
@@ -128,6 +128,15 @@ function worst(outcomes: readonly Outcome[]): Outcome {
     outcomes.find((outcome) => outcome === 'no-backup') ??
     'done'
   )
+}
+
+function noBackup(systemIdentifier: string): SeawallError {
+  return new SeawallError('no-backup', {
+    operation: 'prune',
+    object: `system identifier ${systemIdentifier}`,
+    reason: 'no backup counts, so nothing was removed',
+    hint: 'Take a backup with base-push. If this cluster is gone for good, --forget-system-id removes what it left.',
+  })
 }
 
 function twoIdentifiers(chosen: string, forgotten: string): SeawallError {

@@ -53,6 +53,9 @@ export interface Plan {
   readonly abandonedBefore: Date | undefined
 }
 
+/** The earliest moment that a Date can hold, in milliseconds since 1970: for a window longer than history. */
+const earliestDate = -8.64e15
+
 /** An unfinished backup, or what is left of a removed one, goes when nothing was added to it for so long. */
 const untouchedFor = 86_400_000
 
@@ -114,7 +117,7 @@ function windowOf({ segments }: Inventory, { windowMs }: Policy, now: Date): { s
   let newest = Number.NEGATIVE_INFINITY
   for (const table of segments.values()) newest = Math.max(newest, table.newestTime())
   const end = newest === Number.NEGATIVE_INFINITY ? now.getTime() : Math.min(now.getTime(), newest)
-  return { start: new Date(end - windowMs), end: new Date(end) }
+  return { start: new Date(Math.max(end - windowMs, earliestDate)), end: new Date(end) }
 }
 
 /** Timelines of which anything was archived since the window began, ascending. */

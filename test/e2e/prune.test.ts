@@ -9,6 +9,7 @@ import { waitFor } from '../support/poll.ts'
 import { finish, killGroup, type Result, run, start } from '../support/processes.ts'
 import { giveToServersUser } from '../support/servers-user.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
+import { walSegment, walSegmentName } from '../support/wal-file.ts'
 
 interface Planned {
   readonly key: string
@@ -102,6 +103,39 @@ describe('wal-prune', () => {
     const results = await Promise.all([prune(root), prune(root), prune(root)])
     expect(results.map(({ code }) => code)).toEqual([0, 0, 0])
     expect(filesBelow(root)).toEqual(kept)
+  })
+
+  test('during pushes into the very directories that it empties, every pushed segment stays', async () => {
+    const rounds = [4, 5, 6, 7, 8]
+    const archive = threeTimelines(june(21))
+    const root = archiveDirectory(archive)
+    const wal = temporaryDirectory()
+    const push = async (timeline: number, segment: number): Promise<string> => {
+      const systemIdentifier = BigInt(archive.layout.systemIdentifier)
+      const page = { systemIdentifier, timeline, address: archive.lsn(segment) }
+      const path = join(wal, walSegmentName(page))
+      writeFileSync(path, walSegment(page))
+      const options = ['--system-id', archive.layout.systemIdentifier, '--state-dir', wal]
+      const argv = [join(binDirectory(), 'wal-push'), '--archive', `file://${root}`, ...options, path]
+      expect(await run(argv)).toMatchObject({ code: 0 })
+      return archive.layout.segment(walSegmentName(page))
+    }
+    expect(await prune(root)).toMatchObject({ code: 0 })
+    const pushed: string[] = []
+    for (const timeline of rounds) {
+      const doomed = new FakeArchive(undefined, undefined, june(0))
+      doomed.objects.clear()
+      for (let segment = 1; segment < 16; segment++) doomed.segment(timeline, segment, june(1))
+      doomed.writeTo(root)
+      giveToServersUser(root)
+      const [pruned, ...keys] = await Promise.all([prune(root), push(timeline, 100), push(timeline, 101)])
+      expect(pruned.code).toBe(0)
+      pushed.push(...keys)
+    }
+    expect(await prune(root)).toMatchObject({ code: 0 })
+    const remaining = filesBelow(root)
+    expect(remaining).toEqual(expect.arrayContaining(pushed))
+    expect(remaining.filter((key) => /\/0000000[4-8]0000000000/.test(key))).toEqual(pushed)
   })
 
   test('killed while it removes, it leaves only backups that count, and the next run finishes', async () => {

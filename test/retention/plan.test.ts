@@ -72,6 +72,15 @@ describe('one timeline', () => {
     expect(backupsOf(await archive.plan({ keepBase: 9 })).removed).toEqual([])
   })
 
+  test('a window longer than history keeps every backup', async () => {
+    const archive = new Scenario()
+    archive.wal(1, 1, 30, 1)
+    const [a, b] = [archive.base(1, 5, 5), archive.base(1, 15, 15)]
+    const plan = await archive.plan({ window: Number.MAX_SAFE_INTEGER / 86_400_000 })
+    expect(backupsOf(plan)).toEqual({ kept: [a, b], removed: [] })
+    expect(plan.window?.start.getTime()).toBeLessThan(0)
+  })
+
   test('what is older is known by time, not by name', async () => {
     const archive = new Scenario()
     archive.wal(1, 1, 30, 1)
@@ -281,9 +290,12 @@ describe('backups that do not count', () => {
   test('an old one keeps just its own WAL', async () => {
     const { archive, a, c } = threeBackups()
     archive.delete(archive.layout.part(a, 1))
+    archive.fork(2, [[1, 3]], 3)
+    archive.wal(2, 3, 8, 3)
     const plan = await archive.plan()
     expect(backupsOf(plan).kept).toEqual([a, c])
     expect(keptSegments(plan, 1)).toEqual([5, ...range(25, 40)])
+    expect(keptSegments(plan, 2)).toEqual([])
   })
 
   test('one that would serve a live timeline if it were repaired holds back the WAL after it', async () => {
