@@ -263,8 +263,10 @@ describe.each(Object.entries(shells))('in %s', (shell, prefix) => {
             launcher === 'wal-fetch'
               ? ['death by SIGTERM', ...(act === 'ends soon' ? ['exit 0'] : [])]
               : ['exit 75', ...(act === 'ends soon' ? ['exit 0'] : [])]
-          for (let i = 0; i < 12; i++) {
-            const delay = Math.random() * 60
+          // Around the child's start most of all, when a shell's copy of itself could swallow the signal.
+          const longest = act === 'dies of TERM' ? 12 : 60
+          for (let i = 0; i < 24; i++) {
+            const delay = Math.random() * longest
             const { child, ended, said } = start(
               [...prefix, join(links, launcher), act],
               pgdata.recovery,
