@@ -40,7 +40,7 @@ export function chooseTimeline(choice: TimelineChoice): number {
   return time === undefined ? newest : continuation(choice, newest)
 }
 
-/** A line about each timeline, for messages. */
+/** What is known of each timeline, for messages. */
 export function describeTimelines({ timelines, wal }: TimelineChoice, which: readonly number[]): string {
   return [...which]
     .sort((left, right) => left - right)
@@ -54,9 +54,9 @@ export function describeTimelines({ timelines, wal }: TimelineChoice, which: rea
       const end = last
         ? `last WAL ${wal.nameOf(timeline, last.number)}, archived ${last.archivedAt.toISOString()}`
         : 'no WAL of its own archived'
-      return `timeline ${timeline}: ${origin}; ${end}`
+      return `timeline ${timeline}: ${origin}, ${end}`
     })
-    .join('\n')
+    .join('; ')
 }
 
 /**

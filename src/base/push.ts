@@ -51,12 +51,9 @@ export interface PushOptions extends ProgressOutput {
 
 /** @returns what was written as `backup.json`. @throws SeawallError; then nothing is left that looks like a backup. */
 export async function pushBackup(options: PushOptions): Promise<BackupRecord> {
-  const { connection, settings, dataDirectory, log, progressed } = options
+  const { dataDirectory, log } = options
   log.info(`beginning a base backup of ${dataDirectory}; the server makes a checkpoint first`)
-  const session = await withPatience(
-    progressed,
-    startBackup(connection, { label: 'seawall', fast: options.fastCheckpoint, versionNumber: settings.versionNumber }),
-  )
+  const session = await begin(options)
   const attempt = new Attempt(options, session)
   try {
     return await attempt.run()
@@ -64,6 +61,22 @@ export async function pushBackup(options: PushOptions): Promise<BackupRecord> {
     await session.abandon()
     await attempt.discard(error)
     throw error
+  }
+}
+
+/** Waits for the server's checkpoint, which may take minutes; an interruption does not wait for it. */
+async function begin(options: PushOptions): Promise<BackupSession> {
+  const { connection, settings, fastCheckpoint, signal, progressed } = options
+  const close = () => connection.close()
+  signal.addEventListener('abort', close, { once: true })
+  try {
+    const start = { label: 'seawall', fast: fastCheckpoint, versionNumber: settings.versionNumber }
+    return await withPatience(progressed, startBackup(connection, start))
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', close)
   }
 }
 

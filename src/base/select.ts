@@ -90,7 +90,8 @@ function timelineOf(input: SelectionInput, usable: readonly BackupRecord[], chos
     return chosen?.timeline ?? newestOf(usable).timeline
   }
   const known = new Set([...timelines.keys(), ...wal.timelines, ...usable.map(({ timeline }) => timeline)])
-  const candidates = [...known].filter((timeline) => !chosen || isOnPath(input, chosen, timeline))
+  // A timeline that no backup leads to cannot be meant, such as a last segment of an old one that came late.
+  const candidates = [...known].filter((timeline) => usable.some((record) => isOnPath(input, record, timeline)))
   const choice: TimelineChoice = {
     timelines,
     wal,
@@ -218,7 +219,7 @@ function noBackups({ layout, backups }: SelectionInput, warnings: readonly strin
     operation: 'find a base backup of',
     object: layout.prefix,
     reason: backups.length === 0 ? 'there is none' : 'none is complete and undamaged',
-    ...(warnings.length > 0 ? { detail: warnings.join('\n') } : {}),
+    ...(warnings.length > 0 ? { detail: warnings.join('; ') } : {}),
     hint: 'Take one with base-push, or check --archive, --cluster and --system-id.',
   })
 }

@@ -254,6 +254,12 @@ describe('after a failover', () => {
     expect(select(world, end)).toMatchObject({ timeline: 2, timelineSetting: 'current' })
   })
 
+  test('a timeline that no backup leads to is no rival, however late its WAL came', () => {
+    const wal = [{ timeline: 1, from: 20, to: 21, hour: 15 }, failover.wal![1]!]
+    const world = { histories: [], backups: failover.backups!.slice(3), wal }
+    expect(select(world, end)).toMatchObject({ timeline: 2, timelineSetting: 'current' })
+  })
+
   test('"immediate" needs no choice of a timeline', () => {
     const selection = select(failover, { kind: 'immediate' }, { backup: idOf(1, 10, 5) })
     expect(selection).toMatchObject({ timeline: 1, timelineSetting: '1' })
@@ -276,7 +282,7 @@ describe('a timeline that received WAL after its child had begun', () => {
       const error = refusal(copied, target)
       expect(error).toMatchObject({ code: 'not-found', operation: 'choose a timeline' })
       expect(error.detail).toMatch(
-        /^timeline 1: .*00000001000000000000001E[\s\S]*^timeline 2: left timeline 1 at 0\/C800000/m,
+        /^timeline 1: .*00000001000000000000001E, .*; timeline 2: left timeline 1 at 0\/C800000/,
       )
       expect(error.hint).toContain('--target-timeline')
     }

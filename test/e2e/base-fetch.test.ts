@@ -30,6 +30,7 @@ import {
 } from '../support/base-backups.ts'
 import { openCluster } from '../support/cluster.ts'
 import { binDirectory } from '../support/installation.ts'
+import { canMount, mountSmall } from '../support/mount.ts'
 import { finish, killGroup, run, start } from '../support/processes.ts'
 import { seededRandom } from '../support/random.ts'
 import { giveToServersUser } from '../support/servers-user.ts'
@@ -415,6 +416,42 @@ describe('an archive with one backup', () => {
     expect(existsSync(join(parent, 'real/global/pg_control'))).toBe(true)
     symlinkSync(join(parent, 'nowhere'), join(parent, 'dangling'))
     expect((await archive.call('base-fetch', [...mapping(), join(parent, 'dangling')])).code).toBe(12)
+  })
+
+  test.skipIf(!canMount)('a disk that is full leaves a directory that cannot be started', async () => {
+    const target = join(mountSmall('8m'), 'restored')
+    const result = await archive.call('base-fetch', [...mapping(), target])
+    expect(result).toMatchObject({ code: 12, stdout: '' })
+    expect(result.stderr).toMatch(/ENOSPC|no space/i)
+    expect(result.stderr).toContain(`${target} is incomplete`)
+    expect(existsSync(join(target, 'global/pg_control'))).toBe(false)
+  })
+
+  const strace = '/usr/bin/strace'
+
+  test.skipIf(!existsSync(strace))('pg_control is created when everything else is on disk', async () => {
+    const target = newDirectory()
+    const log = join(temporaryDirectory(), 'calls')
+    const calls = ['-f', '-y', '-e', 'trace=openat,fsync', '-o', log]
+    const place = newDirectory('tablespace')
+    const args = ['--config', archive.config, '--tablespace', `${tablespace}=${place}`, target]
+    const result = await run([strace, ...calls, join(binDirectory(), 'base-fetch'), ...args])
+    expect(result.code, result.stderr).toBe(0)
+    const lines = readFileSync(log, 'utf8').split('\n')
+    const control = lines.findIndex((line) => /openat\(.*global\/pg_control", O_WRONLY.*O_CREAT/.test(line))
+    expect(control).toBeGreaterThan(0)
+    const synced = (from: number, to: number) =>
+      new Set(lines.slice(from, to).flatMap((line) => /fsync\(\d+<([^>]*)>/.exec(line)?.[1] ?? []))
+    const before = synced(0, control)
+    const restored = Object.keys(snapshot(target)).filter((path) => !/^pg_tblspc\/\d+/.test(path))
+    expect(restored.length).toBeGreaterThan(900)
+    const expected = [target, place, ...restored.map((path) => join(target, path))]
+    expected.push(...Object.keys(snapshot(place)).map((path) => join(place, path)))
+    for (const path of expected) if (path !== join(target, 'global/pg_control')) expect(before, path).toContain(path)
+    expect(synced(control, lines.length)).toContain(join(target, 'global/pg_control'))
+    expect(synced(control, lines.length)).toContain(join(target, 'global'))
+    const created = lines.slice(control + 1).filter((line) => line.includes('O_CREAT') && line.includes(target))
+    expect(created).toEqual([])
   })
 
   test('kill -9 at any moment leaves a directory that cannot be started, or a whole one', async () => {

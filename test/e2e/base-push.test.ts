@@ -14,6 +14,7 @@ import {
 } from '../support/base-backups.ts'
 import type { Cluster } from '../support/cluster.ts'
 import { binDirectory } from '../support/installation.ts'
+import { canMount, mountSmall } from '../support/mount.ts'
 import { waitFor } from '../support/poll.ts'
 import { finish, killGroup, run, start } from '../support/processes.ts'
 import { seededRandom } from '../support/random.ts'
@@ -165,6 +166,37 @@ describe('a backup that fails', () => {
     expect(result.code === 75 || result.signal === signal, JSON.stringify(result)).toBe(true)
     expect(result.stderr).toMatch(/interrupted by/)
     expect(baseObjects(source)).toEqual(before)
+    await backupForgotten(cluster)
+  })
+
+  test('while the server spreads its checkpoint ends at once when it is interrupted', async () => {
+    const { archive, cluster } = source
+    const before = baseObjects(source)
+    await cluster.query('update big set n = n where n % 3 = 0')
+    const args = pushArguments(cluster).filter((argument) => argument !== '--fast-checkpoint')
+    const child = start([join(binDirectory(), 'base-push'), '--config', archive.config, ...args])
+    const ended = finish(child, 'base-push')
+    await cluster.waitForRow(
+      "select 1 from pg_stat_activity where application_name = 'seawall base-push' and query like '%pg_backup_start%' and state = 'active'",
+    )
+    const begun = performance.now()
+    process.kill(child.pid!, 'SIGTERM')
+    const result = await ended
+    expect(performance.now() - begun).toBeLessThan(5000)
+    expect(result.code === 75 || result.signal === 'SIGTERM', JSON.stringify(result)).toBe(true)
+    expect(baseObjects(source)).toEqual(before)
+    // Nobody waits for that checkpoint any more, but the server finishes it.
+    await cluster.query('checkpoint')
+    await backupForgotten(cluster)
+  })
+
+  test.skipIf(!canMount)('because the archive is full says so, and leaves nothing', async () => {
+    const { archive, cluster } = source
+    const mount = mountSmall('2m')
+    const result = await archive.call('base-push', [...pushArguments(cluster), '--archive', `file://${mount}`])
+    expect(result).toMatchObject({ code: 5, stdout: '' })
+    expect(result.stderr).toMatch(/ENOSPC|no space/i)
+    expect(filesBelow(mount).filter((path) => path.includes('/base/'))).toEqual([])
     await backupForgotten(cluster)
   })
 
