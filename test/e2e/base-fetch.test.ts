@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type FilesEntry, formatFilesLine } from '../../src/base/files-list.ts'
+import { type FileEntry, type FilesEntry, formatFilesLine } from '../../src/base/files-list.ts'
 import { END_OF_ARCHIVE, formatHeader, paddingOf, type TarMember } from '../../src/base/tar.ts'
 import { openCodec } from '../../src/codec/open.ts'
 import type { TestArchive } from '../support/archive.ts'
@@ -304,9 +304,15 @@ describe('an archive with one backup', () => {
     expect(existsSync(directory)).toBe(false)
   })
 
+  interface HostileMember extends TarMember {
+    readonly content?: string
+    /** What the list of files says otherwise. */
+    readonly listed?: Partial<FileEntry>
+  }
+
   /** A backup whose only part holds these members, consistent in every hash. */
   async function hostileArchive(
-    members: readonly (TarMember & { content?: string; path?: string })[],
+    members: readonly HostileMember[],
     tablespaceOid: number | null = null,
   ): Promise<TestArchive> {
     const copy = copyArchive()
@@ -324,14 +330,14 @@ describe('an archive with one backup', () => {
       return [header, content, Buffer.alloc(paddingOf(content.length))]
     })
     const tar = Buffer.concat([...blocks, END_OF_ARCHIVE])
-    const lines = members.map(({ kind, name, mode, mtime, content = '', path: listed }) => {
-      const below = listed ?? (tablespaceOid === null ? name : `pg_tblspc/${tablespaceOid}/${name}`)
+    const lines = members.map(({ kind, name, mode, mtime, content = '', listed }) => {
+      const below = listed?.path ?? (tablespaceOid === null ? name : `pg_tblspc/${tablespaceOid}/${name}`)
       const sha256 = createHash('sha256').update(content).digest('hex')
       const frame = { frameOffset: 0, frameLength: 1, offsetInFrame: 0 }
       const entry: FilesEntry =
         kind === 'directory'
           ? { kind, path: below, mode, part: 1 }
-          : { kind, path: below, mode, part: 1, size: content.length, mtime, sha256, ...frame }
+          : { kind, path: below, mode, part: 1, size: content.length, mtime, sha256, ...frame, ...listed }
       return formatFilesLine(entry)
     })
     const files = members.filter(({ kind }) => kind === 'file')
@@ -353,16 +359,25 @@ describe('an archive with one backup', () => {
   })
   const directory = (name: string): TarMember => ({ kind: 'directory', name, mode: 0o700, mtime: 1, size: 0 })
 
-  test.each<[string, (TarMember & { content?: string; path?: string })[], RegExp]>([
-    ['a name with ..', [{ ...file('../escaped'), path: 'escaped' }], /is refused/],
+  test.each<[string, HostileMember[], RegExp]>([
+    ['a name with ..', [{ ...file('../escaped'), listed: { path: 'escaped' } }], /is refused/],
     ['a name with .. in the list too', [file('../escaped')], /is refused/],
-    ['an absolute name', [{ ...file('/tmp/sw-escaped'), path: 'tmp/sw-escaped' }], /is refused/],
-    ['a name with . components', [{ ...file('base/./x'), path: 'base/x' }], /is refused/],
+    ['an absolute name', [{ ...file('/tmp/sw-escaped'), listed: { path: 'tmp/sw-escaped' } }], /is refused/],
+    ['a name with . components', [{ ...file('base/./x'), listed: { path: 'base/x' } }], /is refused/],
     ['a file in a directory that was not made', [file('base/1/x')], /holds no directory for it/],
     ['a file twice', [file('twice'), file('twice')], /exists already/],
     ['a directory over a file', [file('twice'), directory('twice')], /exists already/],
     ['a file below a file', [file('twice'), file('twice/below')], /holds no directory for it/],
-    ['other names than the list', [{ ...file('one'), path: 'other' }], /where the list of files has/],
+    ['other names than the list', [{ ...file('one'), listed: { path: 'other' } }], /where the list of files has/],
+    [
+      'content that is not the listed one',
+      [{ ...file('one'), listed: { sha256: '0'.repeat(64) } }],
+      /does not match its SHA-256/,
+    ],
+    ['a size that is not the listed one', [{ ...file('one'), listed: { size: 3 } }], /where the list of files has/],
+    ['a mode that is not the listed one', [{ ...file('one'), listed: { mode: 0o777 } }], /where the list of files has/],
+    ['a time that is not the listed one', [{ ...file('one'), listed: { mtime: 2 } }], /where the list of files has/],
+    ['a part that is not the listed one', [{ ...file('one'), listed: { part: 2 } }], /where the list of files has/],
     ['a file where the tablespace is linked', [directory('pg_tblspc'), file('pg_tblspc/16384')], /./],
     [
       'no pg_control',
