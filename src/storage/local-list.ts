@@ -4,7 +4,7 @@ import { isTemporaryName } from '../core/durable-file.ts'
 import { errno } from '../core/errors.ts'
 import { archiveIoError, changedObject, foreignEntry } from './local-errors.ts'
 import { infoOf } from './local-read.ts'
-import { confirmRoot, pathOf, type Root } from './local-root.ts'
+import { confirmWay, pathOf, type Root } from './local-root.ts'
 import type { CallOptions, ListOptions, ObjectInfo } from './storage.ts'
 
 /** Made by mkfs in the root directory of a disk; only root can read it. */
@@ -24,20 +24,20 @@ interface Entry {
 
 /** All objects below a prefix, ascending. */
 export async function* list(root: Root, prefix: string, options?: ListOptions): AsyncGenerator<ObjectInfo> {
-  await confirmRoot(root)
+  await confirmWay(root, prefix)
   yield* walk(root, prefix, options)
-  await confirmRoot(root)
+  await confirmWay(root, prefix)
 }
 
 /** The names of the directories right below a prefix that have objects below them. */
 export async function listDirectories(root: Root, prefix: string, options?: CallOptions): Promise<string[]> {
-  await confirmRoot(root)
+  await confirmWay(root, prefix)
   const names: string[] = []
   for (const entry of await readDirectory(root, prefix)) {
     if (entry.isDirectory && (await hasObjects(root, entry.key, options)))
       names.push(entry.key.slice(prefix.length, -1))
   }
-  await confirmRoot(root)
+  await confirmWay(root, prefix)
   return names.sort()
 }
 
@@ -98,7 +98,7 @@ async function readDirectory(root: Root, prefix: string): Promise<Entry[]> {
     }
     // Where a file system does not tell types, a file that vanishes meanwhile looks like a directory that is not there.
     if (!(await exists(root, path))) {
-      await confirmRoot(root)
+      await confirmWay(root, prefix)
       return []
     }
   }

@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { errno } from '../core/errors.ts'
 import { archiveIoError, changedObject, foreignEntry } from './local-errors.ts'
-import { confirmRoot, pathOf, type Root } from './local-root.ts'
+import { confirmWay, pathOf, type Root } from './local-root.ts'
 import type { ByteRange, CallOptions, ObjectInfo, StoredObject } from './storage.ts'
 
 /** Bytes of a chunk, each in a buffer of its own. */
@@ -13,7 +13,7 @@ const chunkSize = 1024 * 1024
 export async function head(root: Root, key: string, options?: CallOptions): Promise<ObjectInfo | undefined> {
   options?.signal?.throwIfAborted()
   const info = await infoOf(root, key)
-  if (!info) await confirmRoot(root)
+  if (!info) await confirmWay(root, key)
   return info
 }
 
@@ -50,7 +50,7 @@ async function* read(
 ): AsyncGenerator<Uint8Array> {
   const path = pathOf(root, key)
   options?.signal?.throwIfAborted()
-  const file = await open(root, path)
+  const file = await open(root, key, path)
   try {
     const status = await file.stat().catch(failed(path))
     if (!status.isFile()) throw foreignEntry('read', path, 'it is no regular file')
@@ -68,13 +68,13 @@ async function* read(
   }
 }
 
-async function open(root: Root, path: string): Promise<FileHandle> {
+async function open(root: Root, key: string, path: string): Promise<FileHandle> {
   try {
     // Without O_NONBLOCK, opening a FIFO would wait for a writer.
     return await root.fileSystem.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (errno(error) !== 'ENOENT') throw archiveIoError('read', path, error)
-    await confirmRoot(root)
+    await confirmWay(root, key)
     throw changedObject('read', path, 'it was removed before it could be read')
   }
 }

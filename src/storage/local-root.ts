@@ -3,7 +3,7 @@ import type * as nodeFileSystem from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { errno, SeawallError } from '../core/errors.ts'
-import { archiveIoError } from './local-errors.ts'
+import { archiveIoError, foreignEntry } from './local-errors.ts'
 
 /** What a local archive needs of `node:fs/promises`. */
 export type FileSystem = Pick<
@@ -16,12 +16,18 @@ export interface Root {
   readonly url: string
   readonly fileSystem: FileSystem
   /** Tells the directory from the empty one that stands in its place when a disk is not mounted. */
-  readonly inode: number
+  readonly identity: Identity
+}
+
+/** What tells a file from every other one. The numbers have 64 bits, more than a double can tell apart. */
+export interface Identity {
+  readonly dev: bigint
+  readonly ino: bigint
 }
 
 /** @throws SeawallError `archive-missing` if there is no directory at `path` */
 export async function openRoot(path: string, fileSystem: FileSystem): Promise<Root> {
-  return { path, url: pathToFileURL(path).href, fileSystem, inode: await inodeOf(path, fileSystem) }
+  return { path, url: pathToFileURL(path).href, fileSystem, identity: await identityOf(path, fileSystem) }
 }
 
 /**
@@ -29,7 +35,7 @@ export async function openRoot(path: string, fileSystem: FileSystem): Promise<Ro
  * @throws SeawallError `archive-missing` if the root is gone, or another directory has taken its place
  */
 export async function confirmRoot(root: Root): Promise<void> {
-  if ((await inodeOf(root.path, root.fileSystem)) === root.inode) return
+  if (isSame(await identityOf(root.path, root.fileSystem), root.identity)) return
   throw missing(root.path, 'another directory has taken its place since it was opened')
 }
 
@@ -38,10 +44,37 @@ export function pathOf(root: Root, key: string): string {
   return join(root.path, key)
 }
 
-async function inodeOf(path: string, { stat }: FileSystem): Promise<number> {
+export function isSame(one: Identity, other: Identity): boolean {
+  return one.dev === other.dev && one.ino === other.ino
+}
+
+/**
+ * To be called before absence is stated, and before anything is written: every directory between the root and a key
+ * must be a real one on the root's own file system. A link or a mount point among them may lead to a disk that is not
+ * mounted, behind which everything looks absent.
+ * @throws SeawallError `archive-missing` if the root is gone, `archive-io` if something foreign lies on the way
+ */
+export async function confirmWay(root: Root, key: string): Promise<void> {
+  await confirmRoot(root)
+  const names = key.split('/').slice(0, -1)
+  for (let depth = 1; depth <= names.length; depth += 1) {
+    const path = pathOf(root, names.slice(0, depth).join('/'))
+    try {
+      const status = await root.fileSystem.lstat(path, { bigint: true })
+      if (status.isSymbolicLink()) throw foreignEntry('enter', path, 'it is a symbolic link')
+      if (!status.isDirectory()) throw foreignEntry('enter', path, 'a file stands where a directory should be')
+      if (status.dev !== root.identity.dev) throw foreignEntry('enter', path, 'another file system is mounted there')
+    } catch (error) {
+      if (errno(error) === 'ENOENT') return
+      throw error instanceof SeawallError ? error : archiveIoError('enter', path, error)
+    }
+  }
+}
+
+async function identityOf(path: string, { stat }: FileSystem): Promise<Identity> {
   try {
-    const status = await stat(path)
-    if (status.isDirectory()) return status.ino
+    const status = await stat(path, { bigint: true })
+    if (status.isDirectory()) return { dev: status.dev, ino: status.ino }
   } catch (error) {
     if (errno(error) === 'ENOENT') throw missing(path, 'the directory does not exist', error)
     if (errno(error) !== 'ENOTDIR') throw archiveIoError('open archive', path, error)

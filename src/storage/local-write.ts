@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { fsyncDirectory, temporaryName } from '../core/durable-file.ts'
 import { errno } from '../core/errors.ts'
 import { archiveIoError, changedObject, foreignEntry, noHardLinks, withSecondary } from './local-errors.ts'
-import { confirmRoot, pathOf, type Root } from './local-root.ts'
+import { confirmRoot, confirmWay, type Identity, isSame, pathOf, type Root } from './local-root.ts'
 import type { CallOptions, Content } from './storage.ts'
 
 const directoryMode = 0o750
@@ -32,13 +32,14 @@ export async function putIfAbsent(
 ): Promise<'created' | 'exists'> {
   options?.signal?.throwIfAborted()
   const path = pathOf(root, key)
+  await confirmWay(root, key)
   const { file, temporary } = await createTemporary(root, path)
   const outcome = await publish(root, file, temporary, path, content, options).catch(async (error: unknown) => {
     throw await cleanedUp(root, temporary, error)
   })
   await unlinkTemporary(root, temporary)
   await syncDirectories(root, path)
-  await confirmRoot(root)
+  await confirmWay(root, key)
   return outcome
 }
 
@@ -50,9 +51,9 @@ async function publish(
   content: Content,
   options: CallOptions | undefined,
 ): Promise<'created' | 'exists'> {
-  const inode = await fill(file, temporary, content, options)
+  const identity = await fill(file, temporary, content, options)
   options?.signal?.throwIfAborted()
-  return linkIfAbsent(root, temporary, path, inode)
+  return linkIfAbsent(root, temporary, path, identity)
 }
 
 /** Creates the temporary file and the directories above it, while others may remove those that they find empty. */
@@ -82,22 +83,22 @@ async function createDirectories(root: Root, path: string): Promise<void> {
   }
 }
 
-/** Writes, syncs and closes the temporary file; gives back its inode number. */
+/** Writes, syncs and closes the temporary file. */
 async function fill(
   file: FileHandle,
   temporary: string,
   content: Content,
   options: CallOptions | undefined,
-): Promise<number> {
-  let inode: number
+): Promise<Identity> {
+  let identity: Identity
   try {
     const size = await writeAll(file, temporary, content, options)
     await file.sync().catch(failed('sync', temporary))
-    const status = await file.stat().catch(failed('write', temporary))
-    if (status.size !== size) {
+    const status = await file.stat({ bigint: true }).catch(failed('write', temporary))
+    if (status.size !== BigInt(size)) {
       throw changedObject('write', temporary, `it has ${status.size} bytes after ${size} were written`)
     }
-    inode = status.ino
+    identity = { dev: status.dev, ino: status.ino }
   } catch (error) {
     await file.close().catch((secondary: unknown) => {
       throw withSecondary(error, secondary)
@@ -105,7 +106,7 @@ async function fill(
     throw error
   }
   await file.close().catch(failed('close', temporary))
-  return inode
+  return identity
 }
 
 async function writeAll(
@@ -133,7 +134,12 @@ async function writeAll(
   return size
 }
 
-async function linkIfAbsent(root: Root, temporary: string, path: string, inode: number): Promise<'created' | 'exists'> {
+async function linkIfAbsent(
+  root: Root,
+  temporary: string,
+  path: string,
+  identity: Identity,
+): Promise<'created' | 'exists'> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await root.fileSystem.link(temporary, path)
@@ -147,12 +153,12 @@ async function linkIfAbsent(root: Root, temporary: string, path: string, inode: 
     }
     const existing = await syncExisting(root, path, attempt < attempts)
     // A network file system may repeat a link whose answer got lost, and then find the name taken by the first one.
-    if (existing !== undefined) return existing === inode ? 'created' : 'exists'
+    if (existing !== undefined) return isSame(existing, identity) ? 'created' : 'exists'
   }
 }
 
-/** Makes the bytes of somebody else's object durable; gives back its inode number, or undefined if it has gone again. */
-async function syncExisting(root: Root, path: string, mayBeGone: boolean): Promise<number | undefined> {
+/** Makes the bytes of somebody else's object durable; undefined if it has gone again. */
+async function syncExisting(root: Root, path: string, mayBeGone: boolean): Promise<Identity | undefined> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const file = await root.fileSystem.open(path, flags).catch((error: unknown) => {
     if (mayBeGone && errno(error) === 'ENOENT') return undefined
@@ -160,10 +166,10 @@ async function syncExisting(root: Root, path: string, mayBeGone: boolean): Promi
   })
   if (!file) return undefined
   try {
-    const status = await file.stat().catch(failed('sync', path))
+    const status = await file.stat({ bigint: true }).catch(failed('sync', path))
     if (!status.isFile()) throw foreignEntry('publish', path, 'something that is no file has this name')
     await file.sync().catch(failed('sync', path))
-    return status.ino
+    return { dev: status.dev, ino: status.ino }
   } finally {
     await file.close()
   }

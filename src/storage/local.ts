@@ -1,8 +1,8 @@
 /**
  * Objects as files below a directory: the key is the path.
  *
- * Nothing below the root is followed that is a symbolic link, and nothing else but files and directories may lie there;
- * the root itself may be a link. No key can be continued by another one (`a` and `a/b`).
+ * Nothing below the root is followed that is a symbolic link or another file system's mount point, and nothing else but
+ * files and directories may lie there; the root itself may be either. No key can be continued by another one (`a` and `a/b`).
  */
 import * as nodeFileSystem from 'node:fs/promises'
 import { resolve } from 'node:path'

@@ -5,8 +5,9 @@
  * empty, `.` or `..` segments; a bad key is a programming error and throws. What every backend guarantees, and the
  * contract suite checks:
  *
- * - **Create-only.** `putIfAbsent` is atomic: of any number of racing writers of one key exactly one is told `created`,
- *   all others `exists`; what has been created is never changed. There is no other way to write.
+ * - **Create-only.** `putIfAbsent` is atomic: of any number of racing writers of one key at most one is told `created`,
+ *   all others `exists`; what has been created is never changed. There is no other way to write. A writer whose first
+ *   answer got lost may find its own object there: `exists` does not say whose it is.
  * - **Durable.** When `putIfAbsent` returned (either way), the object survives a power cut, and so do the directories
  *   that lead to it. That holds for `exists` too: another writer may have died between publishing and syncing.
  * - **Whole or absent.** A reader or a listing sees an object with all its bytes or not at all, also while it is being
@@ -14,7 +15,8 @@
  * - **Read after write.** What was created is seen at once by `head`, `get` and `list`.
  * - **Absence is a statement.** `undefined` from `head` and `get`, and an empty `list`, mean that the medium itself was
  *   reached and says that there is nothing. Everything else (no medium, no permission, I/O error, deadline) throws.
- * - **Order.** `list` yields keys in ascending byte order of the whole key, and does so with bounded memory.
+ * - **Order.** `list` yields keys in ascending byte order of the whole key, and does so with bounded memory. A medium that
+ *   lists in another order (S3's directory buckets) cannot be a backend.
  * - **Errors** are `SeawallError`s with code `archive-missing`, `archive-io` or `timeout`, classified by errno or status,
  *   with `transient` set where the same call may succeed later. Bytes that do not come although the object has them
  *   are an error, never a shorter stream.
@@ -66,7 +68,10 @@ export interface ReadableStorage {
   readonly url: string
   /** Size and time of an object; undefined if the medium says that there is none. */
   head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>
-  /** An object, or a range of it; undefined if the medium says that there is none. `size` is always that of the whole. */
+  /**
+   * An object, or a range of it; undefined if the medium says that there is none. `size` is always that of the whole.
+   * Nothing is held before the iteration over `body` begins.
+   */
   get(key: string, range?: ByteRange, options?: CallOptions): Promise<StoredObject | undefined>
   /** All objects whose key starts with `prefix` (which ends in `/` or is empty), ascending. Temporary files are not objects. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
@@ -80,7 +85,10 @@ export interface Storage extends ReadableStorage {
    * @returns `created`, or `exists` if the key was already taken (whatever its content, which the caller compares).
    */
   putIfAbsent(key: string, content: Content, options?: CallOptions): Promise<'created' | 'exists'>
-  /** Removes objects, in the order given; a key that is not there is no error. Stops at the first failure. */
+  /**
+   * Removes objects; a key that is not there is no error. What must go first is removed by a call of its own: within one
+   * the order is the backend's, and so is what is left when it throws.
+   */
   remove(keys: Iterable<string>, options?: CallOptions): Promise<void>
   /**
    * Removes what dead writers left below `prefix` (temporary files, unfinished uploads) before the given moment.

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import {
+  type BigIntStats,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -11,12 +12,16 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import * as nodeFileSystem from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openLocal } from '../../src/storage/local.ts'
+import type { FileSystem } from '../../src/storage/local-root.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { noise } from '../contract/samples.ts'
 import { listWhole, readWhole } from '../contract/storage.ts'
+import { canMount, mountSmall } from '../support/mount.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
 import { spiedFileSystem } from './spied-file-system.ts'
 import { temporaryDirectories } from './temporary-archive.ts'
 
@@ -226,17 +231,91 @@ describe('what lies in the directory', () => {
     const storage = await openLocal(newDirectory())
     await storage.putIfAbsent('a', [content])
     for (const operation of [
-      storage.head('a/b'),
-      storage.get('a/b'),
-      storage.putIfAbsent('a/b', [content]),
-      storage.remove(['a/b']),
-      listWhole(storage.list('a/')),
+      () => storage.head('a/b'),
+      () => storage.get('a/b'),
+      () => storage.putIfAbsent('a/b', [content]),
+      () => storage.remove(['a/b']),
+      () => listWhole(storage.list('a/')),
     ]) {
-      await expect(operation).rejects.toMatchObject({
+      await expect(operation()).rejects.toMatchObject({
         code: 'archive-io',
         reason: 'a file stands where a directory should be',
       })
     }
+  })
+
+  test.each([
+    ['a link to another directory', (place: string) => symlinkSync(newDirectory(), place)],
+    ['a dangling link', (place: string) => symlinkSync('nowhere', place)],
+  ])('%s on the way to a key is an error, and neither absent nor written through', async (_, make) => {
+    const root = newDirectory()
+    const storage = await openLocal(root)
+    await storage.putIfAbsent('main/cluster.json', [content])
+    make(join(root, 'main/wal'))
+    for (const operation of [
+      () => storage.head('main/wal/0/key'),
+      () => storage.get('main/wal/0/key'),
+      () => storage.putIfAbsent('main/wal/0/key', [content]),
+      () => listWhole(storage.list('main/wal/')),
+      () => storage.listDirectories('main/wal/'),
+    ]) {
+      await expect(operation()).rejects.toMatchObject({
+        code: 'archive-io',
+        object: join(root, 'main/wal'),
+        reason: 'it is a symbolic link',
+      })
+    }
+    expect(readdirSync(join(root, 'main'))).toEqual(['cluster.json', 'wal'])
+  })
+
+  test.skipIf(!canMount)(
+    'a file system mounted on the way to a key is an error: it may be absent tomorrow',
+    async () => {
+      const root = temporaryDirectory()
+      const storage = await openLocal(root)
+      await storage.putIfAbsent('main/wal/key', [content])
+      mountSmall('1m', join(root, 'main/wal'))
+      await expect(storage.head('main/wal/key')).rejects.toMatchObject({
+        reason: 'another file system is mounted there',
+      })
+      await expect(storage.putIfAbsent('main/wal/other', [content])).rejects.toMatchObject({ code: 'archive-io' })
+    },
+  )
+
+  test.skipIf(!canMount)('another file system in the place of the root is not the archive', async () => {
+    const root = mountSmall('1m')
+    const storage = await openLocal(root)
+    await storage.putIfAbsent('key', [content])
+    // The root directories of two file systems of one kind have the same inode number.
+    mountSmall('1m', root)
+    await expect(storage.head('key')).rejects.toMatchObject({ code: 'archive-missing' })
+    await expect(storage.putIfAbsent('other', [content])).rejects.toMatchObject({ code: 'archive-missing' })
+  })
+
+  test('files whose inode numbers differ only beyond what a double holds are told apart', async () => {
+    const large = 2n ** 57n
+    const numbers = new Map<bigint, bigint>()
+    const enlarge = (status: BigIntStats) => {
+      if (!numbers.has(status.ino)) numbers.set(status.ino, large + BigInt(numbers.size))
+      return Object.assign(status, { ino: numbers.get(status.ino)! })
+    }
+    const fileSystem = {
+      ...nodeFileSystem,
+      async open(...args: Parameters<typeof nodeFileSystem.open>) {
+        const file = await nodeFileSystem.open(...args)
+        const stat = file.stat.bind(file)
+        file.stat = (async (options?: { bigint?: boolean }) => {
+          const status = await stat(options as { bigint: true })
+          return options?.bigint
+            ? enlarge(status)
+            : Object.assign(status, { ino: Number(enlarge(await stat({ bigint: true })).ino) })
+        }) as typeof file.stat
+        return file
+      },
+    } as FileSystem
+    const storage = await openLocal(newDirectory(), fileSystem)
+    expect(await storage.putIfAbsent('key', [content])).toBe('created')
+    expect(await storage.putIfAbsent('key', [Buffer.from('different')])).toBe('exists')
   })
 
   test('empty directories are no objects', async () => {

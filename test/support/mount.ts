@@ -6,9 +6,8 @@ import { onCleanUp, temporaryDirectory } from './temporary.ts'
 /** Only root may mount. */
 export const canMount = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0
 
-/** An empty tmpfs of that size (`3m`), which belongs to the user of the servers; unmounted at the end. */
-export function mountSmall(size: string): string {
-  const directory = temporaryDirectory()
+/** An empty tmpfs of that size (`3m`) on a directory, which belongs to the user of the servers; unmounted at the end. */
+export function mountSmall(size: string, directory = temporaryDirectory()): string {
   const { uid, gid } = serversUser()
   mount(['-t', 'tmpfs', '-o', `size=${size},uid=${uid},gid=${gid},mode=0700`, 'tmpfs', directory])
   onCleanUp(() => {
