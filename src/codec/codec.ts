@@ -46,7 +46,7 @@ export interface DecoderOptions {
 }
 
 export interface Decoder {
-  /** Takes stored bytes; gives back plain bytes, which belong to the caller. */
+  /** Takes stored bytes, which may be reused once the promise is fulfilled; gives back plain bytes of the caller's own. */
   push(stored: Uint8Array): Promise<Uint8Array[]>
   /** Says that the input has ended; throws unless it ended exactly after a whole frame. */
   finish(): Promise<Uint8Array[]>

@@ -1,15 +1,16 @@
 /** What the decoders have in common: the walk over the frames, and the limit of what may come out. */
 import { reasonOf } from '../core/errors.ts'
 import type { Codec, Decoder, DecoderOptions } from './codec.ts'
-import { corrupt, type FrameLimits, FrameWalker, type Piece } from './frames.ts'
+import { corrupt, type FrameLimits, FrameWalker } from './frames.ts'
 
 /** An implementation of zstd at work on a sequence of frames. */
 export interface Decompressor {
   /**
-   * Takes the next piece of the frames; gives back all plain bytes that it completes, in buffers of their own.
+   * Takes the next piece of the frames; gives back the plain bytes that it completes, in buffers of their own, and with
+   * the end of a frame all that are left of it.
    * Rejects with any error if the bytes are not what a compressor wrote.
    */
-  write(piece: Piece): Promise<Uint8Array[]>
+  write(piece: Uint8Array): Promise<Uint8Array[]>
   /** Releases everything, whether or not the input has ended. */
   close(): void
 }
@@ -81,7 +82,7 @@ class Decoding {
     this.#decompressor.close()
   }
 
-  async #decompress(piece: Piece): Promise<Uint8Array[]> {
+  async #decompress(piece: Uint8Array): Promise<Uint8Array[]> {
     try {
       return await this.#decompressor.write(piece)
     } catch (error) {

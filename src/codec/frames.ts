@@ -23,14 +23,6 @@ const checksumBytes = 4
 
 const blockTypes = ['raw', 'rle', 'compressed', 'reserved'] as const
 
-/** A stretch of the bytes of zstd frames, in order and without gaps; skippable frames are left out. */
-export interface Piece {
-  /** A view of what was given, or of a copy. */
-  readonly bytes: Uint8Array
-  /** Whether it ends where a frame's header, a block or the whole frame ends. */
-  readonly complete: boolean
-}
-
 export interface FrameLimits {
   /**
    * Plain bytes: a piece ends with the block that makes it hold this many or more, so that no piece holds more than this
@@ -83,10 +75,11 @@ export class FrameWalker {
   }
 
   /**
-   * Takes the next bytes of the input; gives back those that belong to zstd frames.
+   * Takes the next bytes of the input; gives back those that belong to zstd frames, in order and without gaps, in pieces
+   * none of which goes beyond the end of a frame.
    * @throws SeawallError `corrupt` at the first byte that cannot be, `refused` at a frame with too large a window
    */
-  *walk(stored: Uint8Array): Generator<Piece> {
+  *walk(stored: Uint8Array): Generator<Uint8Array> {
     let position = 0
     /** Where the piece being collected begins. */
     let start = 0
@@ -109,22 +102,19 @@ export class FrameWalker {
       const frames = this.#frames
       this.#advance()
       if (ended === 'frame header' && this.#state === 'block header') {
-        yield { bytes: this.#field.slice(0, this.#fieldLength), complete: true }
+        yield this.#field.slice(0, this.#fieldLength)
         this.#collect(blockHeaderBytes)
         start = position
       } else if (ended === 'block' || ended === 'checksum' || (ended === 'block header' && this.#remaining === 0)) {
         if (ended !== 'checksum') output += this.#blockOutput
         if (output >= this.#limits.maxPieceOutput || this.#frames > frames) {
-          yield { bytes: stored.subarray(start, position), complete: true }
+          yield stored.subarray(start, position)
           start = position
           output = 0
         }
       }
     }
-    if (this.#insideBlocks && start < stored.length) {
-      const complete = this.#state !== 'block' && this.#fieldLength === 0
-      yield { bytes: stored.subarray(start), complete }
-    }
+    if (this.#insideBlocks && start < stored.length) yield stored.subarray(start)
   }
 
   /** @throws SeawallError `corrupt` unless the input ended right after a frame, and had a zstd frame at all */

@@ -42,7 +42,7 @@ function parameters(level: Exclude<Level, 'none'>): Record<number, number> {
 function createDecompressor(): Decompressor {
   const stream = new SerialTransform(createZstdDecompress({ chunkSize }))
   return {
-    write: (piece) => stream.write(piece.bytes),
+    write: (piece) => stream.write(piece),
     close: () => stream.close(),
   }
 }

@@ -3,9 +3,7 @@
  * checksum, so what reads its frames must compare a hash. It has 16 MiB of memory for everything at once: two encoders
  * at a high level do not fit, and after it ran out of memory the codec can not be used again.
  *
- * The package's own front is not used: its streams can not be fed bit by bit, and its decoder loses what does not fit
- * into one buffer. What is below relies on the binding's rules instead (its zstd-stream.cc): a decompressor that is
- * handed one block at a time has nothing left to give when it returns.
+ * The package's own front is not used, because its streams can not be fed bit by bit.
  */
 import { createRequire } from 'node:module'
 import type { Codec, Encoder } from './codec.ts'
@@ -15,6 +13,8 @@ import { storedEncoder, storedFrame } from './stored.ts'
 
 /** Higher ones run out of memory. */
 const maxLevel = 9
+/** Plain bytes that one piece of stored ones may hold. */
+const maxPieceOutput = 1024 * 1024
 /** The largest window that its memory has room for. */
 const maxWindowSize = 8 * 1024 * 1024
 /** Bytes copied into its memory at once. */
@@ -22,7 +22,7 @@ const maxChunkSize = 512 * 1024
 
 type Callback = (bytes: Uint8Array) => void
 
-/** False from a call means that zstd reported an error. What a callback gets is valid during the callback only. */
+/** False from a call means that zstd reported an error. What a callback gets is a copy. */
 interface Stream {
   transform(chunk: Uint8Array, callback: Callback): boolean
   end(callback: Callback): boolean
@@ -47,7 +47,7 @@ export async function openWasmCodec(): Promise<Codec> {
       checkLevel(level, maxLevel)
       return level === 'none' ? storedEncoder() : createEncoder(binding, level)
     },
-    ...decoding(() => createDecompressor(binding), { maxPieceOutput: 1, maxWindowSize }),
+    ...decoding(() => createDecompressor(binding), { maxPieceOutput, maxWindowSize }),
   }
 }
 
@@ -101,21 +101,13 @@ function createEncoder(binding: Binding, level: number): Encoder {
 
 function createDecompressor(binding: Binding): Decompressor {
   const stream = openStream(new binding.ZstdDecompressStreamBinding(), (stream) => stream.begin())
-  /** The beginning of a block whose end has not come yet. */
-  let pending: Uint8Array[] = []
   return {
-    async write(piece) {
-      pending.push(piece.complete ? piece.bytes : Uint8Array.from(piece.bytes))
-      if (!piece.complete) return []
-      const block = pending.length === 1 ? piece.bytes : Buffer.concat(pending)
-      pending = []
-      return stream.transform(block)
-    },
+    write: async (piece) => stream.transform(piece),
     close: stream.close,
   }
 }
 
-/** A stream that gives back copies of what comes out, and is freed once. */
+/** A stream that gives back what comes out, and is freed once. */
 function openStream<Kind extends Stream>(stream: Kind, begin: (stream: Kind) => boolean) {
   let isOpen = true
   const close = (): void => {
@@ -125,7 +117,7 @@ function openStream<Kind extends Stream>(stream: Kind, begin: (stream: Kind) => 
   const run = (chunks: Uint8Array[], call: (callback: Callback) => boolean): void => {
     if (!isOpen) throw new Error('closed before it was done')
     const done = call((bytes) => {
-      if (bytes.length > 0) chunks.push(Uint8Array.from(bytes))
+      if (bytes.length > 0) chunks.push(bytes)
     })
     if (!done) throw new Error('zstd-codec reports an error')
   }

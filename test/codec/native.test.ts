@@ -7,13 +7,6 @@ import { stockZstd, testWithStockZstd } from '../contract/stock-zstd.ts'
 
 codecContract('native', { open: async () => nativeCodec, openOther: openWasmCodec, writesChecksum: true })
 
-test('its frames say how much they hold, and carry a checksum', () => {
-  const frame = Buffer.from(nativeCodec.compress(text(5000), 1))
-  const descriptor = frame[4]!
-  expect(descriptor >> 6).toBe(1)
-  expect(descriptor & 0b100).toBe(0b100)
-})
-
 testWithStockZstd('a window of 128 MiB is read', async () => {
   const plain = text(300_000)
   expect((await decodeWhole(nativeCodec, stockZstd(['-1', '--long=27'], plain), plain.length)).equals(plain)).toBe(true)
