@@ -60,6 +60,23 @@ test('removes every backup.json before anything else, then what belongs to backu
   expect(archive.removed.some((key) => key.includes('/history/'))).toBe(false)
 })
 
+test('begins with the timeline whose WAL is oldest, whatever its number', async () => {
+  const archive = new Scenario()
+  archive.wal(1, 30, 60, 30)
+  archive.base(1, 50, 50)
+  archive.fork(3, [[1, 1]], 2)
+  archive.wal(3, 2, 6, 2)
+  const segments = removedKeys(await archive.plan()).map((key) => key.split('/').at(-1)!.slice(0, 8))
+  expect([...new Set(segments)]).toEqual(['00000003', '00000001'])
+})
+
+test('a plan names the backup.json of each backup before its other objects', async () => {
+  const plan = await agedArchive().plan()
+  const complete = plan.entries.filter(({ name }) => name.startsWith('backup '))
+  expect(complete).toHaveLength(3)
+  for (const entry of complete) expect([...entry.objects()][0]!.key).toMatch(/\/backup\.json$/)
+})
+
 test('a second run, or another one at the same time, removes nothing more', async () => {
   const archive = agedArchive()
   const [first, second] = [await archive.plan(), await archive.plan()]
