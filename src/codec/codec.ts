@@ -4,7 +4,7 @@
  * What is written is plain zstd that the stock `zstd` tool reads. What is read may come from any writer: several frames
  * in a row, skippable frames anywhere, with or without content size and content checksum.
  *
- * Known decoders accept cut or trailing bytes without a word, so a `Decoder` here walks the frames by itself to the very
+ * Known decoders accept cut or trailing bytes without a word, so `decode` here walks the frames by itself to the very
  * end: input that is cut anywhere, or is followed by anything that is no frame, is an error (`SeawallError`, `corrupt`).
  */
 
@@ -19,14 +19,12 @@ export interface Codec {
   compress(plain: Uint8Array, level: Level): Uint8Array
   /** Starts one frame of unknown length. */
   encoder(level: Level): Encoder
-  /** Starts reading a sequence of frames. */
-  decoder(options: DecoderOptions): Decoder
   /**
-   * Reads a stream of frames to its very end. Unlike `Decoder.push`, which gives back all that a chunk holds (and a few
-   * KiB may hold a GiB), this never has more than a few MiB of plain bytes in memory. Ending the iteration early ends
-   * the one over `stored` too.
+   * The plain bytes of a sequence of frames, in chunks that belong to the reader, and never more than a few MiB of them
+   * in memory (a few KiB may hold a GiB). `stored` may reuse a chunk when the next one is asked for. Ending the iteration
+   * early ends the one over `stored` too.
    */
-  decode(stored: AsyncIterable<Uint8Array>, options: DecoderOptions): AsyncIterable<Uint8Array>
+  decode(stored: AsyncIterable<Uint8Array>, options: DecodeOptions): AsyncIterable<Uint8Array>
 }
 
 export interface Encoder {
@@ -38,18 +36,9 @@ export interface Encoder {
   close(): void
 }
 
-export interface DecoderOptions {
+export interface DecodeOptions {
   /** For error messages: the key of the object being decoded. */
   readonly object: string
   /** Most plain bytes that may come out; one more is an error. Guards against decompression bombs. */
   readonly maxSize: number
-}
-
-export interface Decoder {
-  /** Takes stored bytes, which may be reused once the promise is fulfilled; gives back plain bytes of the caller's own. */
-  push(stored: Uint8Array): Promise<Uint8Array[]>
-  /** Says that the input has ended; throws unless it ended exactly after a whole frame. */
-  finish(): Promise<Uint8Array[]>
-  /** Releases what an unfinished decoder holds. Harmless after `finish`. */
-  close(): void
 }

@@ -1,6 +1,6 @@
 /** What the decoders have in common: the walk over the frames, and the limit of what may come out. */
 import { reasonOf } from '../core/errors.ts'
-import type { Codec, Decoder, DecoderOptions } from './codec.ts'
+import type { Codec } from './codec.ts'
 import { corrupt, type FrameLimits, FrameWalker } from './frames.ts'
 
 /** An implementation of zstd at work on a sequence of frames. */
@@ -16,77 +16,32 @@ export interface Decompressor {
 }
 
 /** The decoding half of a codec, over one implementation of zstd. */
-export function decoding(
-  createDecompressor: () => Decompressor,
-  limits: FrameLimits,
-): Pick<Codec, 'decoder' | 'decode'> {
-  return {
-    decoder(options) {
-      const decoding = new Decoding(createDecompressor(), limits, options)
-      return {
-        async push(stored) {
-          const chunks: Uint8Array[] = []
-          for await (const chunk of decoding.plain(stored)) chunks.push(chunk)
-          return chunks
-        },
-        async finish() {
-          decoding.finish()
-          return []
-        },
-        close: () => decoding.close(),
-      } satisfies Decoder
-    },
-    async *decode(stored, options) {
-      const decoding = new Decoding(createDecompressor(), limits, options)
-      try {
-        for await (const chunk of stored) yield* decoding.plain(chunk)
-        decoding.finish()
-      } finally {
-        decoding.close()
+export function decoding(createDecompressor: () => Decompressor, limits: FrameLimits): Codec['decode'] {
+  return async function* decode(stored, { object, maxSize }) {
+    const decompressor = createDecompressor()
+    const walker = new FrameWalker(object, limits)
+    let size = 0
+    try {
+      for await (const bytes of stored) {
+        for (const piece of walker.walk(bytes)) {
+          for (const plain of await decompress(decompressor, piece, object)) {
+            size += plain.length
+            if (size > maxSize) throw corrupt(object, `it holds more than the ${maxSize} bytes that it should`)
+            yield plain
+          }
+        }
       }
-    },
+      walker.finish()
+    } finally {
+      decompressor.close()
+    }
   }
 }
 
-class Decoding {
-  readonly #decompressor: Decompressor
-  readonly #options: DecoderOptions
-  readonly #walker: FrameWalker
-  #size = 0
-
-  constructor(decompressor: Decompressor, limits: FrameLimits, options: DecoderOptions) {
-    this.#decompressor = decompressor
-    this.#options = options
-    this.#walker = new FrameWalker(options.object, limits)
-  }
-
-  /** The plain bytes that `stored` completes, a bounded piece at a time. */
-  async *plain(stored: Uint8Array): AsyncGenerator<Uint8Array> {
-    for (const piece of this.#walker.walk(stored)) {
-      for (const chunk of await this.#decompress(piece)) {
-        this.#size += chunk.length
-        if (this.#size > this.#options.maxSize) {
-          throw corrupt(this.#options.object, `it holds more than the ${this.#options.maxSize} bytes that it should`)
-        }
-        yield chunk
-      }
-    }
-  }
-
-  finish(): void {
-    this.#walker.finish()
-    this.close()
-  }
-
-  close(): void {
-    this.#decompressor.close()
-  }
-
-  async #decompress(piece: Uint8Array): Promise<Uint8Array[]> {
-    try {
-      return await this.#decompressor.write(piece)
-    } catch (error) {
-      throw corrupt(this.#options.object, `zstd cannot decompress it (${reasonOf(error)})`, error)
-    }
+async function decompress(decompressor: Decompressor, piece: Uint8Array, object: string): Promise<Uint8Array[]> {
+  try {
+    return await decompressor.write(piece)
+  } catch (error) {
+    throw corrupt(object, `zstd cannot decompress it (${reasonOf(error)})`, error)
   }
 }

@@ -32,7 +32,7 @@ export const nativeCodec: Codec = {
       close: () => stream.close(),
     }
   },
-  ...decoding(createDecompressor, { maxPieceOutput, maxWindowSize: MAX_WINDOW_SIZE }),
+  decode: decoding(createDecompressor, { maxPieceOutput, maxWindowSize: MAX_WINDOW_SIZE }),
 }
 
 function parameters(level: Exclude<Level, 'none'>): Record<number, number> {

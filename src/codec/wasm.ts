@@ -47,7 +47,7 @@ export async function openWasmCodec(): Promise<Codec> {
       checkLevel(level, maxLevel)
       return level === 'none' ? storedEncoder() : createEncoder(binding, level)
     },
-    ...decoding(() => createDecompressor(binding), { maxPieceOutput, maxWindowSize }),
+    decode: decoding(() => createDecompressor(binding), { maxPieceOutput, maxWindowSize }),
   }
 }
 
