@@ -51,19 +51,20 @@ function createDecompressor(): Decompressor {
 class SerialTransform {
   readonly #stream: Transform
   #chunks: Uint8Array[] = []
+  /** Why the stream can not be used any more. */
+  #failure: Error | undefined
   /** Rejects the call under way, if there is one. */
-  #fail: ((error: Error) => void) | undefined
+  #reject: ((error: Error) => void) | undefined
 
   constructor(stream: Transform) {
     this.#stream = stream
     stream.on('data', (chunk: Uint8Array) => this.#chunks.push(chunk))
-    stream.on('error', (error) => this.#fail?.(error))
-    stream.on('close', () => this.#fail?.(new Error('closed before it was done')))
+    stream.on('error', (error) => this.#fail(error))
   }
 
   /** Fulfilled when `bytes` are consumed and may be reused. */
   write(bytes: Uint8Array): Promise<Uint8Array[]> {
-    return this.#run((done) => this.#stream.write(bytes, () => done()))
+    return this.#run((done) => this.#stream.write(bytes, (error) => (error ? this.#fail(error) : done())))
   }
 
   end(): Promise<Uint8Array[]> {
@@ -71,15 +72,22 @@ class SerialTransform {
   }
 
   close(): void {
+    this.#fail(new Error('closed before it was done'))
     this.#stream.destroy()
   }
 
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#reject?.(this.#failure)
+  }
+
   async #run(start: (done: () => void) => void): Promise<Uint8Array[]> {
+    if (this.#failure) throw this.#failure
     await new Promise<void>((resolve, reject) => {
-      this.#fail = reject
+      this.#reject = reject
       start(resolve)
     }).finally(() => {
-      this.#fail = undefined
+      this.#reject = undefined
     })
     while (this.#stream.readableLength > 0) this.#stream.read()
     const chunks = this.#chunks

@@ -480,15 +480,25 @@ export function codecContract(name: string, { open, openOther, writesChecksum }:
       })
     })
 
-    test('closing an encoder before the end is harmless, and so is closing twice', async () => {
+    test('closing an encoder before the end is harmless, and so is closing twice; what follows is an error', async () => {
       for (let index = 0; index < 100; index += 1) {
         const encoder = codec.encoder(1)
         await encoder.push(text(1000))
         encoder.close()
         encoder.close()
+        await expect(encoder.push(text(1000))).rejects.toThrow()
         await expect(encoder.finish()).rejects.toThrow()
       }
       expect(await decodeWhole(codec, codec.compress(text(1000), 1), 1000)).toEqual(text(1000))
+    })
+
+    test('a finished encoder can be closed, and not used again', async () => {
+      const encoder = codec.encoder(1)
+      await encoder.push(text(1000))
+      await encoder.finish()
+      encoder.close()
+      await expect(encoder.push(text(1000))).rejects.toThrow()
+      await expect(encoder.finish()).rejects.toThrow()
     })
 
     test('many at work at once do not mix', async () => {
