@@ -53,15 +53,17 @@ export function decideBackups(
     if (backup) keep(backup, `the newest one before the window for timeline ${served.join(', ')}`)
   }
   for (const timeline of live) {
-    // One that lies further and does not count stands in for none, but once repaired it needs the WAL that follows it.
-    const candidate = furthest(before.filter(onLineOf(timeline)))
-    if (candidate) holders.add(candidate)
+    // Those that lie further and do not count stand in for none, but once repaired they need the WAL that follows them.
+    const anchor = servedBy.get(timeline)
+    for (const backup of before.filter(onLineOf(timeline))) {
+      if (anchor === undefined || backup.record.stopLsn > anchor.record.stopLsn) holders.add(backup)
+    }
   }
 
   const unknownLines = live.filter((timeline) => timeline > 1 && !timelines.has(timeline))
   for (const timeline of unknownLines) {
     if (servedBy.get(timeline)) continue
-    for (const backup of before.filter(isIn(counting)).filter(({ record }) => record.timeline < timeline)) {
+    for (const backup of before.filter(({ record }) => record.timeline < timeline)) {
       keep(backup, `it may lead to timeline ${timeline}, whose history file is missing`)
     }
   }

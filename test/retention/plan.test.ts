@@ -307,6 +307,14 @@ describe('backups that do not count', () => {
     expect(keptSegments(await archive.plan(), 1)).toEqual(range(5, 40))
   })
 
+  test('where none that counts serves a live timeline, each one that may be repaired holds back the WAL after it', async () => {
+    const archive = new Scenario()
+    archive.wal(1, 1, 40, 1)
+    for (const segment of [5, 9]) archive.delete(archive.layout.part(archive.base(1, segment, segment), 1))
+    archive.base(1, 36, 36)
+    expect(keptSegments(await archive.plan(), 1)).toEqual(range(5, 40))
+  })
+
   test('one inside the window holds back WAL', async () => {
     const archive = new Scenario()
     archive.wal(1, 1, 40, 1)
