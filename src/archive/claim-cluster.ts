@@ -11,8 +11,9 @@ import type { RememberedArchives } from './remembered-archives.ts'
 export interface Claim {
   readonly storage: Storage
   readonly layout: ClusterLayout
-  /** What the caller's cluster is. */
-  readonly expected: Omit<ClusterRecord, 'systemIdentifier'>
+  readonly postgresMajor: number | null
+  /** Bytes; undefined where only the archive tells, and then it must tell. */
+  readonly walSegmentSize: number | undefined
   readonly remembered: RememberedArchives
   /** Start an empty archive even where a used one is remembered. */
   readonly createArchive: boolean
@@ -24,21 +25,23 @@ export interface Claim {
 /**
  * Reads the cluster's record, or creates it on first use; remembers on this machine that the archive was used.
  * @throws SeawallError `archive-missing` if the record is gone from an archive that was used before, `refused` if the
- * WAL segment size differs, `usage` if the state directory lies inside the data directory.
+ * WAL segment size differs or nobody knows it, `usage` if the state directory lies inside the data directory.
  */
-export async function claimCluster(claim: Claim, options?: CallOptions): Promise<ClusterRecord> {
+export async function claimCluster(claim: Claim, options?: CallOptions): Promise<void> {
   const { storage, layout, remembered, log } = claim
   checkStateDirectory(claim)
   const found = await readClusterRecord(storage, layout, options)
   if (found) {
     checkSegmentSize(claim, found)
     await rememberUse(claim)
-    return found
+    return
   }
+  const { walSegmentSize, postgresMajor } = claim
+  if (walSegmentSize === undefined) throw segmentSizeUnknown(claim)
   await refuseEmptiedArchive(claim, options)
   await remembered.prepare()
   const others = await systemIdentifiers(storage, layout.cluster, options)
-  const record: ClusterRecord = { systemIdentifier: layout.systemIdentifier, ...claim.expected }
+  const record: ClusterRecord = { systemIdentifier: layout.systemIdentifier, postgresMajor, walSegmentSize }
   const created = await storage.putIfAbsent(layout.record, [Buffer.from(formatClusterRecord(record))], options)
   if (created === 'exists') {
     const winner = await readClusterRecord(storage, layout, options)
@@ -54,7 +57,6 @@ export async function claimCluster(claim: Claim, options?: CallOptions): Promise
         `${layout.systemIdentifier} has its own place beside it`,
     )
   }
-  return record
 }
 
 function checkStateDirectory({ remembered, dataDirectory }: Claim): void {
@@ -69,12 +71,12 @@ function checkStateDirectory({ remembered, dataDirectory }: Claim): void {
   })
 }
 
-function checkSegmentSize({ expected, layout, storage }: Claim, found: ClusterRecord): void {
-  if (found.walSegmentSize === expected.walSegmentSize) return
+function checkSegmentSize({ walSegmentSize, layout, storage }: Claim, found: ClusterRecord): void {
+  if (walSegmentSize === undefined || found.walSegmentSize === walSegmentSize) return
   throw new SeawallError('refused', {
     operation: 'archive into',
     object: `${storage.url} (${layout.prefix})`,
-    reason: `its WAL segments have ${found.walSegmentSize} bytes, and this cluster's have ${expected.walSegmentSize}`,
+    reason: `its WAL segments have ${found.walSegmentSize} bytes, and this cluster's have ${walSegmentSize}`,
     hint: 'After pg_resetwal --wal-segsize, give the cluster a new name with --cluster and take a base backup.',
   })
 }
@@ -108,6 +110,15 @@ async function refuseEmptiedArchive(claim: Claim, options?: CallOptions): Promis
     object: storage.url,
     reason,
     hint: 'Is it mounted? Was it emptied? If it is meant to start anew, run this command once with --create-archive.',
+  })
+}
+
+function segmentSizeUnknown({ storage, layout }: Claim): SeawallError {
+  return new SeawallError('refused', {
+    operation: 'begin to archive into',
+    object: `${storage.url} (${layout.prefix})`,
+    reason: 'neither the file nor pg_control tells the WAL segment size',
+    hint: 'Archive a whole segment of this cluster first: it tells the size.',
   })
 }
 

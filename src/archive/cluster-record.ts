@@ -1,7 +1,7 @@
 /** `cluster.json`: says that a cluster's place in the archive is really there, and what belongs into it. */
 import { type ClusterLayout, FORMAT_VERSION } from '../core/archive-layout.ts'
-import { newerFormat, parseObject } from '../core/backup-record.ts'
 import { SeawallError } from '../core/errors.ts'
+import { newerFormat, parseObject } from '../core/json-record.ts'
 import { isSegmentSize } from '../core/wal-names.ts'
 import { readWhole } from '../storage/read-whole.ts'
 import type { CallOptions, ReadableStorage } from '../storage/storage.ts'

@@ -26,7 +26,8 @@ export interface StateDirectoryChoice {
   readonly configured: string | undefined
   /** `$XDG_STATE_HOME`. */
   readonly stateHome: string | undefined
-  readonly home: string
+  /** Asked only where nothing else decides: not every user has one. */
+  readonly home: () => string
   readonly uid: number | undefined
 }
 
@@ -84,6 +85,14 @@ async function chooseDirectory({ configured, stateHome, home, uid }: StateDirect
     return systemDirectory
   } catch {
     // Not this user's to write, or not there: the next place in line is the documented one.
-    return path.join(stateHome ?? path.join(home, '.local', 'state'), 'seawall')
+    return path.join(stateHome ?? path.join(homeDirectory(home), '.local', 'state'), 'seawall')
+  }
+}
+
+function homeDirectory(home: () => string): string {
+  try {
+    return home()
+  } catch (cause) {
+    throw localIoError('find the home directory of', 'this user', cause, hint)
   }
 }

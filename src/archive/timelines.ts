@@ -3,12 +3,9 @@ import type { Codec } from '../codec/codec.ts'
 import type { ClusterLayout } from '../core/archive-layout.ts'
 import { SeawallError } from '../core/errors.ts'
 import { parseHistory, type TimelineHistory } from '../core/timelines.ts'
-import { historyName } from '../core/wal-names.ts'
+import { historyName, MAX_TEXT_SIZE } from '../core/wal-names.ts'
 import type { CallOptions, ReadableStorage } from '../storage/storage.ts'
 import { openWal } from './wal-object.ts'
-
-/** Far more than a history file of thousands of failovers needs. */
-const maxHistorySize = 4 * 1024 * 1024
 
 export interface ArchivedHistory extends TimelineHistory {
   /** When the history file was archived, by the archive's clock. */
@@ -53,11 +50,11 @@ export async function readHistory(
   let size = 0
   for await (const chunk of object.content) {
     size += chunk.length
-    if (size > maxHistorySize) {
+    if (size > MAX_TEXT_SIZE) {
       throw new SeawallError('corrupt', {
         operation: 'read timeline history',
         object: key,
-        reason: `it is larger than ${maxHistorySize} bytes, which no history file is`,
+        reason: `it is larger than ${MAX_TEXT_SIZE} bytes, which no history file is`,
         hint: 'Compare the file with the one in pg_wal of a server that is on this timeline.',
       })
     }

@@ -34,6 +34,22 @@ export async function nextArchivedSegment(
   return undefined
 }
 
+/** The keys of all partial segments archived under one name: as many as there were different contents. */
+export async function listPartials(
+  storage: ReadableStorage,
+  layout: ClusterLayout,
+  segment: string,
+  options?: ListOptions,
+): Promise<string[]> {
+  const prefix = layout.partialPrefix(segment)
+  const keys: string[] = []
+  for await (const { key } of storage.list(layout.walDirectory(segment), { ...options, after: prefix })) {
+    if (!key.startsWith(prefix)) break
+    keys.push(key)
+  }
+  return keys
+}
+
 /** The first segment of a range (inclusive, of one timeline) that is not in the archive; undefined if all are. */
 export async function firstMissingSegment(
   storage: ReadableStorage,

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto'
 import type { Codec } from '../codec/codec.ts'
 import { FORMAT_VERSION, isSystemIdentifier } from '../core/archive-layout.ts'
-import { newerFormat, parseObject } from '../core/backup-record.ts'
 import { SeawallError } from '../core/errors.ts'
+import { newerFormat, parseObject } from '../core/json-record.ts'
 import { parseWalFileName } from '../core/wal-names.ts'
 import type { CallOptions, ReadableStorage } from '../storage/storage.ts'
 

@@ -65,8 +65,8 @@ async function run<Names extends OptionName>(
   const deadline =
     timeout === undefined
       ? undefined
-      : startDeadline(timeout, () => {
-          stop(timedOut(command.name, timeout))
+      : startDeadline(timeout, (idle) => {
+          stop(timedOut(command.name, idle))
           setTimeout(() => {
             log.failure(abort.signal.reason)
             // Not process.exit, which waits for the thread that hangs.
@@ -82,11 +82,12 @@ async function run<Names extends OptionName>(
     clock: systemClock,
     signal: abort.signal,
     progressed: deadline?.progressed ?? (() => {}),
+    limitIdleTime: deadline?.limit ?? (() => {}),
     cwd: process.cwd(),
     binDirectory: binDirectory(),
     configFile: settings.configFile,
     uid: process.getuid?.(),
-    home: homedir(),
+    home: homedir,
     stateHome: process.env.XDG_STATE_HOME || undefined,
     print,
     showProgress: output.showProgress,
@@ -186,7 +187,20 @@ function formatBeforeOptions(): 'text' | 'json' {
   return process.env.SEAWALL_LOG_FORMAT === 'json' ? 'json' : 'text'
 }
 
-function end(output: ErrorOutput, status: number): never {
+/**
+ * Ends the process. `process.exit` waits for the threads of calls that are still under way, and one on a file system that
+ * hangs never ends: after a while the process kills itself, and the launcher answers for it.
+ */
+async function end(output: ErrorOutput, status: number): Promise<never> {
   output.showProgress('')
+  const limit = performance.now() + timeToCleanUp
+  while (isCallUnderWay()) {
+    if (performance.now() > limit) process.kill(process.pid, 'SIGKILL')
+    await systemClock.sleep(10)
+  }
   process.exit(status)
+}
+
+function isCallUnderWay(): boolean {
+  return process.getActiveResourcesInfo().some((name) => /^(FSReq|GetAddrInfo)/.test(name))
 }

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { Command } from '../commands/command.ts'
 import { OPTIONS, type OptionName, type OptionValues } from '../commands/options.ts'
+import { SeawallError } from '../core/errors.ts'
 import { closest } from './closest.ts'
 import type { Flags } from './flags.ts'
 import { parseOptionValue } from './option-value.ts'
@@ -48,6 +49,8 @@ export async function resolveSettings<Names extends OptionName>(
     const variable = environmentName(name)
     if (flags.values.has(name)) {
       set(name, parseOptionValue(name, flags.values.get(name), `flag --${name}`))
+    } else if (environment[variable] !== undefined && OPTIONS[name].flagOnly) {
+      throw onlyAsFlag(name, `environment variable ${variable}`)
     } else if (environment[variable] !== undefined) {
       set(name, parseOptionValue(name, environment[variable], `environment variable ${variable}`))
     } else if (file.has(name)) {
@@ -62,8 +65,21 @@ export async function resolveSettings<Names extends OptionName>(
 /** The whole file is checked, also what this executable does not use: a file is right or wrong, whoever reads it. */
 function parseAll(raw: ReadonlyMap<OptionName, unknown> | undefined, path: string): Map<OptionName, unknown> {
   const values = new Map<OptionName, unknown>()
-  for (const [name, value] of raw ?? []) values.set(name, parseOptionValue(name, value, `${path}: ${name}`))
+  for (const [name, value] of raw ?? []) {
+    if (OPTIONS[name].flagOnly) throw onlyAsFlag(name, `${path}: ${name}`)
+    values.set(name, parseOptionValue(name, value, `${path}: ${name}`))
+  }
   return values
+}
+
+/** What was meant for one call, left in a file or an environment, would hold for all that follow. */
+function onlyAsFlag(name: OptionName, origin: string): SeawallError {
+  return new SeawallError('usage', {
+    operation: 'use',
+    object: origin,
+    reason: `--${name} is only accepted as a flag`,
+    hint: 'Remove it there, and give the flag to the one call that needs it.',
+  })
 }
 
 /**

@@ -98,14 +98,13 @@ async function push(
     openRememberedArchives({ configured: values['state-dir'], ...context }),
   ])
   const calls = { signal: context.signal, onProgress: context.progressed }
+  const level = levelOf(values, codec)
   await claimCluster(
     {
       storage,
       layout,
-      expected: {
-        postgresMajor: Math.floor(settings.versionNumber / 10_000),
-        walSegmentSize: settings.walSegmentSize,
-      },
+      postgresMajor: Math.floor(settings.versionNumber / 10_000),
+      walSegmentSize: settings.walSegmentSize,
       remembered,
       createArchive: values['create-archive'],
       dataDirectory,
@@ -121,7 +120,7 @@ async function push(
     storage,
     layout,
     codec,
-    level: levelOf(values),
+    level,
     fastCheckpoint: values['fast-checkpoint'],
     walTimeout: values['wal-timeout'],
   })

@@ -17,6 +17,8 @@ export interface Context {
   readonly signal: AbortSignal
   /** To be called whenever bytes moved: restarts the deadline for time without progress. */
   readonly progressed: () => void
+  /** Shortens the deadline for time without progress to so many milliseconds; never lengthens it. */
+  readonly limitIdleTime: (milliseconds: number) => void
   /** The current directory: PostgreSQL's data directory when PostgreSQL is the caller. */
   readonly cwd: string
   /** The directory of the installed launchers, absolute. */
@@ -25,8 +27,8 @@ export interface Context {
   readonly configFile: string | undefined
   /** Numeric id of the user who runs this; undefined where the system has none. */
   readonly uid: number | undefined
-  /** Home directory of that user, and `$XDG_STATE_HOME` if set: where state is kept when nobody said where. */
-  readonly home: string
+  /** Home directory of that user (throws if there is none), and `$XDG_STATE_HOME`: where state is kept by default. */
+  readonly home: () => string
   readonly stateHome: string | undefined
   /** Writes a result to standard output. */
   readonly print: (text: string) => void

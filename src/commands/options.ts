@@ -2,7 +2,8 @@
  * Every option of every executable, once. Each is also an environment variable (`SEAWALL_` + the name in capitals with
  * `_` for `-`) and a key of the same name in the YAML file, which all executables share.
  */
-import type { Level } from '../codec/codec.ts'
+import type { Codec, Level } from '../codec/codec.ts'
+import { SeawallError } from '../core/errors.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -55,6 +56,8 @@ export type OptionKind =
 
 export type OptionSpec<Value> = OptionKind & {
   readonly describe: string
+  /** Only accepted as a flag: what would be dangerous to leave in a file or an environment. */
+  readonly flagOnly?: true
   /** What holds when nobody says otherwise; durations in milliseconds. */
   readonly default: Value
 }
@@ -109,6 +112,7 @@ export const OPTIONS: { readonly [Name in OptionName]: OptionSpec<OptionValues[N
   'create-archive': {
     kind: 'switch',
     describe: 'Start an empty archive where a used one is remembered, instead of failing',
+    flagOnly: true,
     default: false,
   },
   compression: {
@@ -224,6 +228,7 @@ export const OPTIONS: { readonly [Name in OptionName]: OptionSpec<OptionValues[N
     kind: 'text',
     placeholder: 'ID',
     describe: 'Remove everything archived under this system identifier, its last backup too',
+    flagOnly: true,
     default: undefined,
   },
 }
@@ -240,7 +245,15 @@ export const COMMON_OPTIONS = [
 /** What selects how objects are compressed. */
 export type CompressionOptions = Pick<OptionValues, 'compression' | 'compression-level'>
 
-/** The codec level that the options ask for. */
-export function levelOf(options: CompressionOptions): Level {
-  return options.compression === 'none' ? 'none' : options['compression-level']
+/** The codec level that the options ask for. @throws SeawallError `usage` if this runtime's codec does not have it */
+export function levelOf(options: CompressionOptions, codec: Codec): Level {
+  if (options.compression === 'none') return 'none'
+  const level = options['compression-level']
+  if (level <= codec.maxLevel) return level
+  throw new SeawallError('usage', {
+    operation: 'use --compression-level',
+    object: String(level),
+    reason: `the ${codec.name} zstd of this runtime goes up to ${codec.maxLevel}`,
+    hint: 'Choose a lower level, or install the pinned runtime (npm without --omit=optional).',
+  })
 }

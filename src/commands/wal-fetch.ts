@@ -45,12 +45,7 @@ export const walFetch: Command<(typeof options)[number]> = {
       return await fetch(context, request)
     } catch (error) {
       if (interrupted(context) || !(error instanceof SeawallError)) throw error
-      const dataDirectory = await findDataDirectory({
-        pgdata: values.pgdata,
-        path: request.destination,
-        cwd: context.cwd,
-      })
-      const answer = await answerTo(values['on-error'], dataDirectory, request.destination)
+      const answer = await answerTo(context, request)
       if (answer.kind === 'stop' && values['on-error'] === 'auto') throw error
       context.log.failure(error)
       if (answer.kind === 'stop') return 'error-and-stop'
@@ -71,18 +66,22 @@ async function fetch(context: Context, { values, name, destination }: Request): 
   const { clock, log, signal } = context
   const call = { signal, onProgress: context.progressed }
   const file = walFileOf(name)
+  const dataDirectory = await findDataDirectory({ pgdata: values.pgdata, path: destination, cwd: context.cwd })
+  const isStandby = dataDirectory !== undefined && (await recoveryMode(dataDirectory)) === 'standby'
+  if (isStandby) context.limitIdleTime(standbyBudget)
   const local = await findLocalCluster(values.pgdata, destination, context.cwd)
   const known = layoutByDataDirectory(values, local)
   const codec = await openCodec()
-  const mode = local ? await recoveryMode(local.dataDirectory) : 'none'
-  const giveUp = async () => local !== undefined && (await promoteRequested(local.dataDirectory))
-  const budget = mode === 'standby' ? standbyBudget : recoveryBudget
+  const giveUp = async () => dataDirectory !== undefined && (await promoteRequested(dataDirectory))
+  const budget = isStandby ? standbyBudget : recoveryBudget
 
   const outcome = await retry(
     async () => {
+      // An attempt that came to an end is progress, however it ended.
+      context.progressed()
       const storage = readOnly(await openStorage(values.archive))
       const layout = known ?? (await findCluster(storage, values.cluster, undefined, call))
-      return fetchWalFile({ storage, codec, layout, file, destination }, call)
+      return fetchWalFile({ storage, codec, layout, file, destination, log }, call)
     },
     { budget, giveUp },
     { clock, log, signal },
@@ -110,12 +109,9 @@ interface Answer {
 }
 
 /** How an error must be answered, by what the server is doing. */
-async function answerTo(
-  onError: Values['on-error'],
-  dataDirectory: string | undefined,
-  destination: string,
-): Promise<Answer> {
-  if (onError !== 'auto') return { kind: onError }
+async function answerTo({ cwd }: Context, { values, destination }: Request): Promise<Answer> {
+  if (values['on-error'] !== 'auto') return { kind: values['on-error'] }
+  const dataDirectory = await findDataDirectory({ pgdata: values.pgdata, path: destination, cwd })
   if (dataDirectory === undefined) return { kind: 'stop' }
   const mode = await recoveryMode(dataDirectory)
   const name = path.basename(destination)

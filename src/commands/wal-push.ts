@@ -60,7 +60,7 @@ export const walPush: Command<(typeof options)[number]> = {
         file,
         segmentSize: local?.control.known ? local.control.walSegmentSize : undefined,
         codec,
-        level: levelOf(values),
+        level: levelOf(values, codec),
         claim: {
           storage,
           layout,

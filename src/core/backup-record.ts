@@ -1,6 +1,6 @@
 /** `backup.json`: what a base backup is. Written last, so that its existence makes the backup complete. */
 import { FORMAT_VERSION, isBackupId, isSystemIdentifier } from './archive-layout.ts'
-import { SeawallError } from './errors.ts'
+import { corruptRecord, isObject, newerFormat, parseObject } from './json-record.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 
 export interface StoredFile {
@@ -77,7 +77,7 @@ export function formatBackupRecord(record: BackupRecord): string {
 export function parseBackupRecord(text: string, object: string): BackupRecord {
   const json = parseObject(text, object)
   const bad = (field: string): never => {
-    throw corrupt(object, `its field "${field}" is missing or has an impossible value`)
+    throw corruptRecord(object, `its field "${field}" is missing or has an impossible value`)
   }
   const formatVersion = json.formatVersion
   if (!isCount(formatVersion)) bad('formatVersion')
@@ -118,42 +118,6 @@ export function parseBackupRecord(text: string, object: string): BackupRecord {
   }
   if (record.stopLsn < record.startLsn) bad('stopLsn')
   return record
-}
-
-/** A JSON object from the archive. @throws SeawallError `corrupt` */
-export function parseObject(text: string, object: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw corrupt(object, 'it is not JSON', cause)
-  }
-  if (!isObject(json)) throw corrupt(object, 'it is no JSON object')
-  return json
-}
-
-/** The error for an object that this version is too old to read. */
-export function newerFormat(object: string, version: number): SeawallError {
-  return new SeawallError('newer-format', {
-    operation: 'read',
-    object,
-    reason: `it has format version ${version}, and this program knows versions up to ${FORMAT_VERSION}`,
-    hint: 'Use the version of the program that wrote the archive, or a newer one.',
-  })
-}
-
-function corrupt(object: string, reason: string, cause?: unknown): SeawallError {
-  return new SeawallError('corrupt', {
-    operation: 'read',
-    object,
-    reason,
-    hint: 'The object is damaged or was not written by this program. Restore it from a copy of the archive, or use another backup.',
-    cause,
-  })
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isCount(value: unknown): value is number {

@@ -17,8 +17,10 @@ export type WalFile =
     }
   | { readonly kind: 'history'; readonly name: string; readonly timeline: number }
 
-const segmentPattern = /^([0-9A-F]{8})[0-9A-F]{16}$/
 const pattern = /^([0-9A-F]{8})(?:(\.history)|([0-9A-F]{16})(?:(\.partial)|(\.[0-9A-F]{8}\.backup))?)$/
+
+/** Bytes; far more than a history file of thousands of failovers, or a backup history file, needs. */
+export const MAX_TEXT_SIZE = 4 * 1024 * 1024
 
 const xlogFileSize = 0x1_0000_0000n
 
@@ -32,11 +34,6 @@ export function parseWalFileName(name: string): WalFile | undefined {
   const segment = name.slice(0, 24)
   if (match[5]) return { kind: 'backup', name, timeline, segment }
   return { kind: match[4] ? 'partial' : 'segment', name, timeline, segment }
-}
-
-/** Whether `text` is the name of a WAL segment: 24 upper-case hex digits. */
-export function isSegmentName(text: string): boolean {
-  return segmentPattern.test(text)
 }
 
 /** The timeline that the first eight digits of a segment's name say. */

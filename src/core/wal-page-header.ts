@@ -27,7 +27,6 @@ export interface WalPageHeader {
   readonly systemIdentifier: bigint
   /** Bytes. */
   readonly segmentSize: number
-  readonly blockSize: number
 }
 
 /**
@@ -46,6 +45,5 @@ export function parseWalPageHeader(bytes: Uint8Array): WalPageHeader | undefined
     address: view.getBigUint64(8, true),
     systemIdentifier: view.getBigUint64(24, true),
     segmentSize: view.getUint32(32, true),
-    blockSize: view.getUint32(36, true),
   }
 }

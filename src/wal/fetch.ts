@@ -1,12 +1,14 @@
 /** Brings one WAL file back from the archive, or finds out that it really is not there. */
 import { requireClusterRecord } from '../archive/cluster-record.ts'
+import { listPartials } from '../archive/wal-inventory.ts'
 import { openWal, type WalObject } from '../archive/wal-object.ts'
 import type { Codec } from '../codec/codec.ts'
 import type { ClusterLayout } from '../core/archive-layout.ts'
 import { SeawallError } from '../core/errors.ts'
-import type { WalFile } from '../core/wal-names.ts'
+import type { Log } from '../core/log.ts'
+import { historyName, type WalFile } from '../core/wal-names.ts'
 import type { CallOptions, ReadableStorage } from '../storage/storage.ts'
-import { findHole } from './hole.ts'
+import { evidenceOfTimeline, findHole } from './hole.ts'
 import { writeVerified } from './write-verified.ts'
 
 export interface FetchRequest {
@@ -14,6 +16,7 @@ export interface FetchRequest {
   readonly codec: Codec
   readonly layout: ClusterLayout
   readonly file: WalFile
+  readonly log: Log
   /** Absolute path at which the file appears, complete and verified, or not at all. */
   readonly destination: string
 }
@@ -32,6 +35,7 @@ export async function fetchWalFile(request: FetchRequest, options: CallOptions):
     return 'done'
   }
   const { walSegmentSize } = await requireClusterRecord(storage, layout, options)
+  if (file.kind === 'history') await warnOfLostHistory(request, file.timeline, options)
   if (file.kind !== 'segment') return 'absent'
   const evidence = await findHole(storage, codec, layout, file.segment, walSegmentSize, options)
   if (evidence === undefined) return 'absent'
@@ -45,16 +49,25 @@ export async function fetchWalFile(request: FetchRequest, options: CallOptions):
   })
 }
 
+/** Recovery goes on without the history, and the log must say what that may mean. */
+async function warnOfLostHistory(
+  { storage, codec, layout, log }: FetchRequest,
+  timeline: number,
+  options: CallOptions,
+): Promise<void> {
+  const evidence = await evidenceOfTimeline(storage, codec, layout, timeline, options)
+  if (evidence === undefined) return
+  log.warn(
+    `${historyName(timeline)} is not in the archive, although ${evidence}: recovery cannot follow timeline ${timeline}, ` +
+      'and a promotion may take its number again',
+  )
+}
+
 async function openStored(request: FetchRequest, options: CallOptions): Promise<WalObject | undefined> {
   const { storage, codec, layout, file } = request
   const expected = { name: file.name, systemIdentifier: layout.systemIdentifier }
   if (file.kind !== 'partial') return openWal(storage, codec, layout.wal(file, ''), expected, options)
-  const prefix = layout.partialPrefix(file.segment)
-  const keys: string[] = []
-  for await (const { key } of storage.list(layout.walDirectory(file.segment), { ...options, after: prefix })) {
-    if (!key.startsWith(prefix)) break
-    keys.push(key)
-  }
+  const keys = await listPartials(storage, layout, file.segment, options)
   if (keys.length > 1) {
     throw new SeawallError('refused', {
       operation: 'fetch',

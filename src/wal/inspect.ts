@@ -4,11 +4,16 @@ import { SeawallError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatLsn } from '../core/lsn.ts'
 import { parseHistory } from '../core/timelines.ts'
-import { isPossibleSegment, isSegmentSize, segmentNumber, segmentStart, type WalFile } from '../core/wal-names.ts'
+import {
+  isPossibleSegment,
+  isSegmentSize,
+  MAX_TEXT_SIZE,
+  segmentNumber,
+  segmentStart,
+  type WalFile,
+} from '../core/wal-names.ts'
 import { parseWalPageHeader, WAL_PAGE_HEADER_SIZE } from '../core/wal-page-header.ts'
-
-/** No history or backup history file comes near this. */
-const maxTextSize = 4 * 1024 * 1024
+import { readFailed } from './read-failed.ts'
 
 export interface Inspected {
   /** Bytes of the file. */
@@ -30,18 +35,17 @@ export async function inspectWalFile(
   systemIdentifier: string,
   log: Log,
 ): Promise<Inspected> {
-  const status = await handle.stat()
+  const status = await handle.stat().catch(readFailed(path))
   if (!status.isFile()) {
     throw refused(path, status.isDirectory() ? 'it is a directory' : 'it is not a regular file')
   }
   if (file.kind === 'segment' || file.kind === 'partial') {
     return inspectSegment(handle, path, file, status.size, systemIdentifier, log)
   }
-  if (status.size === 0 || status.size > maxTextSize) {
+  if (status.size === 0 || status.size > MAX_TEXT_SIZE) {
     throw refused(path, `${status.size} bytes are no possible size of such a file`)
   }
-  const text = Buffer.alloc(status.size)
-  await handle.read(text, 0, status.size, 0)
+  const text = await readExactly(handle, path, status.size)
   if (file.kind === 'history') checkHistory(path, file.timeline, text.toString('utf8'))
   else checkBackupHistory(path, file.segment, text.toString('utf8'))
   return { size: status.size, segmentSize: undefined, postgresMajor: null }
@@ -55,9 +59,7 @@ async function inspectSegment(
   systemIdentifier: string,
   log: Log,
 ): Promise<Inspected> {
-  const bytes = Buffer.alloc(WAL_PAGE_HEADER_SIZE)
-  const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
-  const header = parseWalPageHeader(bytes.subarray(0, bytesRead))
+  const header = parseWalPageHeader(await readExactly(handle, path, Math.min(size, WAL_PAGE_HEADER_SIZE)))
   if (!header) throw refused(path, 'it does not begin with a WAL page header')
   const { segmentSize, timeline, address } = header
   if (!isSegmentSize(segmentSize))
@@ -88,6 +90,17 @@ async function inspectSegment(
     })
   }
   return { size, segmentSize, postgresMajor: header.major ?? null }
+}
+
+/** The first `size` bytes of the file. @throws SeawallError `refused` if it is shorter */
+async function readExactly(handle: FileHandle, path: string, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size)
+  for (let length = 0; length < size; ) {
+    const { bytesRead } = await handle.read(bytes, length, size - length, length).catch(readFailed(path))
+    if (bytesRead === 0) throw refused(path, `it ended after ${length} bytes while it was being read`)
+    length += bytesRead
+  }
+  return bytes
 }
 
 function checkHistory(path: string, timeline: number, text: string): void {

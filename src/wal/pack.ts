@@ -5,6 +5,7 @@ import { encodeWalHeader, FRAME_SIZE, type WalObjectHeader } from '../archive/wa
 import type { Codec, Level } from '../codec/codec.ts'
 import { SeawallError } from '../core/errors.ts'
 import type { CallOptions, Content } from '../storage/storage.ts'
+import { readFailed } from './read-failed.ts'
 
 /** Files up to this size are compressed once, into memory; larger ones twice, so that nothing is held. */
 const heldInMemory = 64 * 1024 * 1024
@@ -81,7 +82,9 @@ async function* readFrames(
     let length = 0
     while (length < wanted) {
       signal?.throwIfAborted()
-      const { bytesRead } = await handle.read(buffer, length, wanted - length, position + length)
+      const { bytesRead } = await handle
+        .read(buffer, length, wanted - length, position + length)
+        .catch(readFailed(path))
       if (bytesRead === 0) throw changed(path, `it ended after ${position + length} of ${size} bytes`)
       length += bytesRead
       onProgress?.(bytesRead)

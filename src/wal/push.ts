@@ -1,7 +1,8 @@
 /** Archives one WAL file: checked, durable, create-only. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { type Claim, claimCluster } from '../archive/claim-cluster.ts'
-import { readWalHeader, type WalObjectHeader } from '../archive/wal-object.ts'
+import { listPartials } from '../archive/wal-inventory.ts'
+import { openWal, type WalObjectHeader } from '../archive/wal-object.ts'
 import type { Codec, Level } from '../codec/codec.ts'
 import { formatBytes } from '../core/bytes.ts'
 import { localIoError, SeawallError } from '../core/errors.ts'
@@ -14,11 +15,11 @@ export interface PushRequest {
   /** Absolute. */
   readonly path: string
   readonly file: WalFile
-  /** Bytes, by pg_control; undefined where it does not tell, and the file itself must. */
+  /** Bytes, by pg_control; undefined where it does not tell. */
   readonly segmentSize: number | undefined
   readonly codec: Codec
   readonly level: Level
-  readonly claim: Omit<Claim, 'expected'>
+  readonly claim: Omit<Claim, 'postgresMajor' | 'walSegmentSize'>
 }
 
 /**
@@ -41,8 +42,7 @@ async function pushOpenFile(handle: FileHandle, request: PushRequest, options: C
   const inspected = await inspectWalFile(handle, path, file, layout.systemIdentifier, log)
   const { postgresMajor, size } = inspected
   const walSegmentSize = inspected.segmentSize ?? request.segmentSize
-  if (walSegmentSize === undefined) throw segmentSizeUnknown(path)
-  await claimCluster({ ...claim, expected: { walSegmentSize, postgresMajor } }, options)
+  await claimCluster({ ...claim, postgresMajor, walSegmentSize }, options)
 
   const facts = { name: file.name, size, systemIdentifier: layout.systemIdentifier, postgresMajor }
   const packed = await packWalFile(handle, path, facts, codec, level, options)
@@ -65,14 +65,22 @@ async function openFile(path: string): Promise<FileHandle> {
   }
 }
 
+/**
+ * Reads the archived object to its end: PostgreSQL offers a file again after a crash, and by the answer it lets go of what
+ * may be the only good copy.
+ */
 async function compareWithArchived(
-  { path, claim }: PushRequest,
+  { path, codec, claim }: PushRequest,
   key: string,
   ours: WalObjectHeader,
   options: CallOptions,
 ): Promise<void> {
-  const theirs = await readWalHeader(claim.storage, key, options)
-  if (theirs?.sha256 === ours.sha256 && theirs.size === ours.size && theirs.name === ours.name) return
+  const archived = await openWal(claim.storage, codec, key, ours, options)
+  const theirs = archived?.header
+  if (archived && theirs?.sha256 === ours.sha256 && theirs.size === ours.size) {
+    for await (const _ of archived.content) options.signal?.throwIfAborted()
+    return
+  }
   throw new SeawallError('conflict', {
     operation: 'archive',
     object: path,
@@ -91,23 +99,10 @@ function describe({ size, sha256, systemIdentifier }: WalObjectHeader): string {
 /** Two standbys promoted from one primary leave different partial segments: both are kept. */
 async function warnOfOtherPartials({ file, claim }: PushRequest, key: string, options: CallOptions): Promise<void> {
   if (file.kind !== 'partial') return
-  const { storage, layout, log } = claim
-  const prefix = layout.partialPrefix(file.segment)
-  for await (const other of storage.list(layout.walDirectory(file.segment), { ...options, after: prefix })) {
-    if (!other.key.startsWith(prefix)) return
-    if (other.key !== key) {
-      log.warn(`the archive holds another ${file.name} with different content: two servers were promoted`, {
-        other: other.key,
-      })
-    }
+  for (const other of await listPartials(claim.storage, claim.layout, file.segment, options)) {
+    if (other === key) continue
+    claim.log.warn(`the archive holds another ${file.name} with different content: two servers were promoted`, {
+      other,
+    })
   }
-}
-
-function segmentSizeUnknown(path: string): SeawallError {
-  return new SeawallError('refused', {
-    operation: 'archive',
-    object: path,
-    reason: 'neither the file nor pg_control tells the WAL segment size',
-    hint: 'Archive a whole segment of this cluster first, or use a newer version of this program.',
-  })
 }

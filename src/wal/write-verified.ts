@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { WalObject } from '../archive/wal-object.ts'
 import { isTemporaryNameOf, temporaryName } from '../core/durable-file.ts'
 import { localIoError, SeawallError } from '../core/errors.ts'
-import { segmentNumber, segmentStart, type WalFile } from '../core/wal-names.ts'
+import { isSegmentSize, MAX_TEXT_SIZE, segmentNumber, segmentStart, type WalFile } from '../core/wal-names.ts'
 import { parseWalPageHeader, WAL_PAGE_HEADER_SIZE } from '../core/wal-page-header.ts'
 import type { CallOptions } from '../storage/storage.ts'
 
@@ -23,6 +23,7 @@ export interface Destination {
  * crash before that makes it ask again.
  */
 export async function writeVerified(destination: Destination, object: WalObject, options: CallOptions): Promise<void> {
+  requirePossibleSize(destination.file, object.header.size)
   await sweepAbandoned(destination.path)
   const temporary = temporaryName(destination.path)
   try {
@@ -38,6 +39,18 @@ export async function writeVerified(destination: Destination, object: WalObject,
     await rm(temporary, { force: true })
     throw error instanceof SeawallError ? error : localIoError('write', destination.path, error, hint)
   }
+}
+
+/** Asked before anything is written: a full pg_wal stops the server. */
+function requirePossibleSize(file: WalFile, size: number): void {
+  const isSegment = file.kind === 'segment' || file.kind === 'partial'
+  if (isSegment ? isSegmentSize(size) : size <= MAX_TEXT_SIZE) return
+  throw new SeawallError('corrupt', {
+    operation: 'fetch',
+    object: file.name,
+    reason: `its header says ${size} bytes, which no such file has`,
+    hint: 'The archived object is not what its name says. Restore it from a copy of the archive.',
+  })
 }
 
 async function writeContent(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { claimCluster } from '../../src/archive/claim-cluster.ts'
+import { readClusterRecord } from '../../src/archive/cluster-record.ts'
 import { openRememberedArchives } from '../../src/archive/remembered-archives.ts'
 import { ClusterLayout } from '../../src/core/archive-layout.ts'
 import { memoryStorage } from '../../src/storage/memory.ts'
@@ -19,11 +20,12 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }))
 
 async function claim(storage = memoryStorage(), changes = {}) {
-  const choice = { configured: path.join(directory, 'state'), stateHome: undefined, home: directory, uid: 1 }
+  const choice = { configured: path.join(directory, 'state'), stateHome: undefined, home: () => directory, uid: 1 }
   return claimCluster({
     storage,
     layout,
-    expected: { walSegmentSize: 1 << 24, postgresMajor: 18 },
+    walSegmentSize: 1 << 24,
+    postgresMajor: 18,
     remembered: await openRememberedArchives(choice),
     createArchive: false,
     dataDirectory: undefined,
@@ -34,12 +36,12 @@ async function claim(storage = memoryStorage(), changes = {}) {
 
 test('a first use creates the record and remembers the archive', async () => {
   const storage = memoryStorage()
-  expect(await claim(storage)).toEqual({
+  await claim(storage)
+  expect(await readClusterRecord(storage, layout)).toEqual({
     systemIdentifier: layout.systemIdentifier,
     walSegmentSize: 1 << 24,
     postgresMajor: 18,
   })
-  expect(await storage.head(layout.record)).toBeDefined()
   expect(existsSync(path.join(directory, 'state/archives'))).toBe(true)
 })
 
@@ -61,8 +63,14 @@ test('objects without a record are refused also by a machine that remembers noth
 test('another segment size is refused, also when another writer was faster', async () => {
   const storage = memoryStorage()
   await claim(storage)
-  const expected = { walSegmentSize: 1 << 20, postgresMajor: 18 }
-  await expect(claim(storage, { expected })).rejects.toMatchObject({ code: 'refused' })
+  await expect(claim(storage, { walSegmentSize: 1 << 20 })).rejects.toMatchObject({ code: 'refused' })
+})
+
+test('a segment size that nobody tells is that of the archive, which must exist then', async () => {
+  const storage = memoryStorage()
+  await expect(claim(storage, { walSegmentSize: undefined })).rejects.toMatchObject({ code: 'refused' })
+  await claim(storage)
+  await claim(storage, { walSegmentSize: undefined })
 })
 
 test('of eight first uses at once one creates the record and all succeed', async () => {

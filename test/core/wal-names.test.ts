@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   isPossibleSegment,
-  isSegmentName,
   isSegmentSize,
   parseWalFileName,
   segmentName,
@@ -56,7 +55,6 @@ describe('names of WAL files', () => {
         (size, timeline, lsn) => {
           const number = segmentNumberAt(lsn, size)
           const name = segmentName(timeline, number, size)
-          expect(isSegmentName(name)).toBe(true)
           expect(isPossibleSegment(name, size)).toBe(true)
           expect(segmentNumber(name, size)).toBe(number)
           expect(parseWalFileName(name)).toMatchObject({ kind: 'segment', timeline })

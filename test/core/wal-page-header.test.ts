@@ -11,7 +11,6 @@ test('the long header of a segment is read', () => {
     address: 0x3000000n,
     systemIdentifier: 7312345678901234567n,
     segmentSize: 16 * 1024 * 1024,
-    blockSize: 8192,
   })
 })
 

@@ -29,7 +29,7 @@ const acts: Record<string, Act> = {
     return 'done'
   },
   context: async ({ cwd, binDirectory, configFile, uid, home, stateHome, isTerminal, print }) => {
-    print(`${JSON.stringify({ cwd, binDirectory, configFile, uid, home, stateHome, isTerminal })}\n`)
+    print(`${JSON.stringify({ cwd, binDirectory, configFile, uid, home: home(), stateHome, isTerminal })}\n`)
     return 'done'
   },
   flood: async (context) => {
