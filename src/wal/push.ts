@@ -1,12 +1,13 @@
 /** Archives one WAL file: checked, durable, create-only. */
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type Claim, claimCluster } from '../archive/claim-cluster.ts'
 import { listPartials } from '../archive/wal-inventory.ts'
 import { openWal, type WalObjectHeader } from '../archive/wal-object.ts'
 import type { Codec, Level } from '../codec/codec.ts'
 import { formatBytes } from '../core/bytes.ts'
-import { localIoError, SeawallError } from '../core/errors.ts'
-import type { WalFile } from '../core/wal-names.ts'
+import { errno, localIoError, SeawallError } from '../core/errors.ts'
+import { historyName, type WalFile } from '../core/wal-names.ts'
 import type { CallOptions } from '../storage/storage.ts'
 import { inspectWalFile } from './inspect.ts'
 import { packWalFile } from './pack.ts'
@@ -28,11 +29,43 @@ export interface PushRequest {
  * archive holds other content under the same name.
  */
 export async function pushWalFile(request: PushRequest, options: CallOptions): Promise<void> {
+  await pushOne(request, options)
+  if (request.file.kind === 'segment') await pushMissingHistory(request, request.file.timeline, options)
+}
+
+async function pushOne(request: PushRequest, options: CallOptions): Promise<void> {
   const handle = await openFile(request.path)
   try {
     await pushOpenFile(handle, request, options)
   } finally {
     await handle.close()
+  }
+}
+
+/**
+ * PostgreSQL does not offer the history of a timeline that began while archiving was off, as on a restored copy that later
+ * takes over. Without it nobody can recover along that timeline, so it goes with the first segment.
+ */
+async function pushMissingHistory(request: PushRequest, timeline: number, options: CallOptions): Promise<void> {
+  const { storage, layout, log } = request.claim
+  if (timeline === 1 || (await storage.head(layout.history(timeline), options))) return
+  const name = historyName(timeline)
+  const path = join(dirname(request.path), name)
+  if (!(await isThere(path))) {
+    log.debug(`${name} is neither in the archive nor beside ${request.file.name}`)
+    return
+  }
+  await pushOne({ ...request, path, file: { kind: 'history', name, timeline } }, options)
+  log.info(`archived ${name} too, which PostgreSQL had not offered`)
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (cause) {
+    if (errno(cause) === 'ENOENT') return false
+    throw localIoError('look for', path, cause, 'Check whether this user may read the data directory.')
   }
 }
 

@@ -115,6 +115,19 @@ describe('a WAL segment', () => {
     expect(result.stderr).toMatch(/could not read WAL object .*its header says/)
   })
 
+  test('whose archived body was changed is not taken for archived either', async () => {
+    const path = placeSegment()
+    await push(path)
+    const object = join(archive.root, filesBelow(archive.root).find((file) => file.endsWith('.zst'))!)
+    const bytes = readFileSync(object)
+    bytes[bytes.length - 20] = bytes[bytes.length - 20]! ^ 1
+    chmodSync(object, 0o644)
+    writeFileSync(object, bytes)
+    const result = await push(path)
+    expect(result.code).toBe(6)
+    expect(result.stderr).toMatch(/HINT {2}The object is damaged/)
+  })
+
   test.each(['none', 'zstd'])('is the same object name and content for compression %s', async (compression) => {
     const path = placeSegment()
     expect(await push('--compression', compression, path)).toMatchObject({ code: 0 })
@@ -153,6 +166,28 @@ describe('a WAL segment', () => {
 })
 
 describe('a file of another kind', () => {
+  test('a history that PostgreSQL did not offer goes with the first segment of its timeline', async () => {
+    place('00000002.history', '1\t0/3000000\tno recovery target specified\n')
+    const result = await push(placeSegment({ timeline: 2 }))
+    expect(result.code).toBe(0)
+    expect(result.stderr).toContain('archived 00000002.history too')
+    expect(filesBelow(archive.root)).toContain(`main/${systemIdentifier}/wal/history/00000002.history.zst`)
+    const second = await push(placeSegment({ timeline: 2 }))
+    expect(second).toMatchObject({ code: 0, stderr: expect.not.stringContaining('history') })
+  })
+
+  test('a history of a new major, whose pg_control does not tell the segment size, takes that of the archive', async () => {
+    const history = place('00000002.history', '1\t0/3000000\tno recovery target specified\n')
+    const identifier = ['--system-id', String(systemIdentifier)]
+    const away = join(temporaryDirectory(), '00000002.history')
+    copyFileSync(join(dataDirectory, history), away)
+    const refused = await archive.call('wal-push', [...identifier, away])
+    expect(refused.code).toBe(3)
+    expect(refused.stderr).toMatch(/neither the file nor pg_control tells the WAL segment size/)
+    await push(placeSegment())
+    expect(await archive.call('wal-push', [...identifier, away])).toMatchObject({ code: 0 })
+  })
+
   test('history files and backup history files are archived beside', async () => {
     const history = place('00000002.history', '1\t0/3000000\tno recovery target specified\n')
     const segment = '000000010000000000000007'
@@ -244,6 +279,12 @@ describe('bad input', () => {
     ['an unknown option', 2, /--dry-rum/, () => ['--dry-rum', placeSegment()]],
     ['a bad duration', 2, /timeout.*"soon"/, () => ['--timeout', 'soon', placeSegment()]],
     ['a level that does not exist', 2, /compression-level.*"99"/, () => ['--compression-level', '99', placeSegment()]],
+    [
+      '--create-archive in the environment',
+      2,
+      /--create-archive is only accepted as a flag/,
+      () => ['ENV', placeSegment()],
+    ],
     ['a bad cluster name', 2, /cluster name "\.\.\/x"/, () => ['--cluster', '../x', placeSegment()]],
     ['a relative archive URL', 2, /file:/, () => ['--archive', 'backup/wal', placeSegment()]],
     ['an archive URL of an unknown kind', 2, /ftp:/, () => ['--archive', 'ftp://x/y', placeSegment()]],
@@ -263,7 +304,11 @@ describe('bad input', () => {
   test.each(cases)('%s: exit code %i', async (_, code, message, args) => {
     const given = args()
     const before = [snapshot(archive.root), snapshot(dataDirectory)]
-    const result = await push(...given)
+    const env = { SEAWALL_CREATE_ARCHIVE: 'true' }
+    const result =
+      given[0] === 'ENV'
+        ? await archive.call('wal-push', given.slice(1), { cwd: dataDirectory, env })
+        : await push(...given)
     expect(result.stderr).toMatch(message)
     expect(result.stderr).toMatch(/HINT {2}\S/)
     expect(result.code).toBe(code)

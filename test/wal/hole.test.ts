@@ -73,6 +73,24 @@ describe('a segment that is not archived', () => {
     expect(await holeAt(2, 6)).toBe(`${segment(2, 7)} is archived`)
   })
 
+  test('in an archive whose WAL is gone is a hole where a complete backup began in it, or later', async () => {
+    const id = `20261122T031500Z_${segment(1, 7)}`
+    await storage.putIfAbsent(layout.part(id, 1), [Buffer.from('x')])
+    expect(await holeAt(1, 7)).toBeUndefined()
+    await storage.putIfAbsent(layout.backupRecord(id), [Buffer.from('x')])
+    expect(await holeAt(1, 7)).toMatch(new RegExp(`base backup ${id} needs WAL`))
+    expect(await holeAt(1, 6)).toMatch(/base backup/)
+    expect(await holeAt(1, 8)).toBeUndefined()
+    expect(await holeAt(2, 7)).toBeUndefined()
+  })
+
+  test('before its timeline began is no hole either where only a later timeline tells of it', async () => {
+    await fork(2, 1, 6)
+    await fork(3, 2, 9)
+    expect(await holeAt(2, 5)).toBeUndefined()
+    expect(await holeAt(2, 7)).toMatch(/timeline 3 forked/)
+  })
+
   test('followed only by a partial segment or a backup history file is the end', async () => {
     await put(1, 3)
     await storage.putIfAbsent(`${layout.walDirectory(segment(1, 5))}${segment(1, 5)}.partial.0123456789abcdef.zst`, [
