@@ -136,7 +136,7 @@ test('also with damaged backups and holes in the WAL', async () => {
 test('also when history files are missing that may be found again', async () => {
   let checked = 0
   await fc.assert(
-    fc.asyncProperty(lives(healthy), async (given) => {
+    fc.asyncProperty(lives(damaged), async (given) => {
       checked += await nothingIsLost(given, true)
     }),
     { numRuns: 300 },
