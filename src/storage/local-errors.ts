@@ -68,7 +68,6 @@ export function archiveIoError(operation: string, path: string, error: unknown):
     operation,
     object: path,
     reason: meaning?.reason ?? reasonOf(error),
-    ...(meaning ? { detail: reasonOf(error) } : {}),
     hint: meaning?.hint ?? disk,
     transient: meaning?.transient ?? false,
     cause: error,
@@ -96,7 +95,6 @@ export function noHardLinks(path: string, error: unknown): SeawallError {
     operation: 'publish',
     object: path,
     reason: `its file system has no hard links (link(2) says ${errno(error)}), so nothing can be created there without the danger of overwriting`,
-    detail: reasonOf(error),
     hint: 'Put the archive on a file system with hard links, such as ext4, XFS, Btrfs, ZFS or NFS; FAT, exFAT and many FUSE file systems have none.',
     cause: error,
   })

@@ -1,4 +1,5 @@
 /** The directory that a local archive lies in: never created, and never mistaken for another one. */
+import { constants } from 'node:fs'
 import type * as nodeFileSystem from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -27,6 +28,9 @@ export interface Identity {
 
 /** @throws SeawallError `archive-missing` if there is no directory at `path` */
 export async function openRoot(path: string, fileSystem: FileSystem): Promise<Root> {
+  // stat(2) does not make an automounter mount; opening the directory does.
+  const directory = await fileSystem.open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(openFailed(path))
+  await directory.close()
   return { path, url: pathToFileURL(path).href, fileSystem, identity: await identityOf(path, fileSystem) }
 }
 
@@ -76,10 +80,17 @@ async function identityOf(path: string, { stat }: FileSystem): Promise<Identity>
     const status = await stat(path, { bigint: true })
     if (status.isDirectory()) return { dev: status.dev, ino: status.ino }
   } catch (error) {
-    if (errno(error) === 'ENOENT') throw missing(path, 'the directory does not exist', error)
-    if (errno(error) !== 'ENOTDIR') throw archiveIoError('open archive', path, error)
+    openFailed(path)(error)
   }
   throw missing(path, 'it is no directory')
+}
+
+function openFailed(path: string): (error: unknown) => never {
+  return (error) => {
+    if (errno(error) === 'ENOENT') throw missing(path, 'the directory does not exist', error)
+    if (errno(error) === 'ENOTDIR') throw missing(path, 'it is no directory', error)
+    throw archiveIoError('open archive', path, error)
+  }
 }
 
 function missing(path: string, reason: string, cause?: unknown): SeawallError {
