@@ -52,17 +52,11 @@ export function decideBackups(
     const served = live.filter((timeline) => servedBy.get(timeline) === backup)
     if (backup) keep(backup, `the newest one before the window for timeline ${served.join(', ')}`)
   }
-  for (const timeline of live) {
-    // Those that lie further and do not count stand in for none, but once repaired they need the WAL that follows them.
-    const anchor = servedBy.get(timeline)
-    for (const backup of before.filter(onLineOf(timeline))) {
-      if (anchor === undefined || backup.record.stopLsn > anchor.record.stopLsn) holders.add(backup)
-    }
-  }
-
   const unknownLines = live.filter((timeline) => timeline > 1 && !timelines.has(timeline))
-  for (const timeline of unknownLines) {
-    if (servedBy.get(timeline)) continue
+  for (const timeline of live.filter((each) => servedBy.get(each) === undefined)) {
+    // What does not count stands in for none, but once repaired it needs the WAL that follows it.
+    for (const backup of before.filter(onLineOf(timeline))) holders.add(backup)
+    if (!unknownLines.includes(timeline)) continue
     for (const backup of before.filter(({ record }) => record.timeline < timeline)) {
       keep(backup, `it may lead to timeline ${timeline}, whose history file is missing`)
     }

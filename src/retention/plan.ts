@@ -20,8 +20,8 @@
  * - A timeline above 1 without its history file has an unknown line. Until it has a counting backup of its own from
  *   before the window, each backup of a lower timeline may be the one it needs once the file is found.
  * - A complete backup that does not count stands in for none and is kept with its own WAL, as it may be repaired. Where
- *   it reaches further along a live line than B, it may even serve as it is (a child's first segment holds a copy of what
- *   its parent's lacks), so that the WAL after it is kept as well.
+ *   there is no B for a live timeline, the WAL after each of them on its line is kept as well: some may even serve as they
+ *   are, where a child's first segment holds a copy of what the parent's timeline lacks.
  *
  * What counts as time is the archive's clock, by which objects were created. The clock of the machine that prunes can only
  * move the window's end back; running ahead by more than a day it would take an unfinished backup for an abandoned one,
