@@ -3,6 +3,7 @@ import { type ArchivedHistory, historyOf } from '../archive/timelines.ts'
 import { SeawallError } from '../core/errors.ts'
 import { formatLsn, type Lsn } from '../core/lsn.ts'
 import { forkOf, type TimelineHistory } from '../core/timelines.ts'
+import { historyName } from '../core/wal-names.ts'
 import type { WalMap } from './wal-map.ts'
 
 /** Beyond every LSN. */
@@ -40,6 +41,47 @@ export function chooseTimeline(choice: TimelineChoice): number {
   return time === undefined ? newest : continuation(choice, newest)
 }
 
+/**
+ * Refuses to leave out a newer timeline whose WAL is archived only because no backup leads to it: most often the history
+ * file is missing of a copy that took over while its archive_mode was off, and everything since then is on it.
+ * @param chosen the timeline along which recovery would go.
+ * @param left timelines that are not candidates.
+ * @throws SeawallError `not-found` with the timelines.
+ */
+export function requireNothingNewer(choice: TimelineChoice, chosen: number, left: readonly number[]): void {
+  const newer = left.filter((timeline) => timeline > chosen && mayHoldTarget(choice, chosen, timeline))
+  if (newer.length === 0) return
+  const unknown = newer.filter((timeline) => !choice.timelines.has(timeline))
+  const names = newer.join(', ')
+  throw new SeawallError('not-found', {
+    operation: 'choose a timeline',
+    object: '',
+    reason:
+      unknown.length > 0
+        ? `WAL of timeline ${names} is archived without the history file that tells where it comes from`
+        : `WAL of timeline ${names} is archived, and no backup leads to it`,
+    detail: describeTimelines(choice, [chosen, ...newer]),
+    hint:
+      (unknown.length > 0
+        ? `If it is the timeline of your server, archive its history from pg_wal with wal-push (${unknown.map(historyName).join(', ')}), and take a backup with base-push.`
+        : 'If it is the timeline of your server, take a backup of that with base-push.') +
+      ` To recover without it, give --target-timeline ${chosen}.`,
+  })
+}
+
+/** Whether the target, as far as times and positions of the archive tell, may lie on a timeline of unknown origin. */
+function mayHoldTarget({ timelines, wal, time, lsn }: TimelineChoice, chosen: number, timeline: number): boolean {
+  const first = wal.first(timeline)
+  if (!first) return false
+  if (lsn !== undefined) {
+    const forkedAt = timelines.get(timeline)?.ancestors.at(-1)?.forkedAt
+    return forkedAt === undefined ? wal.numberAt(lsn) >= first.number : lsn > forkedAt
+  }
+  if (time === undefined) return true
+  const last = wal.last(chosen)
+  return time >= first.archivedAt || last === undefined || last.archivedAt < time
+}
+
 /** What is known of each timeline, for messages. */
 export function describeTimelines({ timelines, wal }: TimelineChoice, which: readonly number[]): string {
   return [...which]
@@ -75,7 +117,7 @@ function continuation(choice: TimelineChoice, timeline: number): number {
 }
 
 function existedAt(choice: TimelineChoice, timeline: number, time: Date): boolean {
-  if (!choice.timelines.get(timeline)?.ancestors.length) return true
+  if (timeline === 1) return true
   const begin = beginOf(choice, timeline)
   return begin === undefined || begin <= time
 }

@@ -6,7 +6,7 @@ import type { BackupRecord } from '../core/backup-record.ts'
 import { SeawallError } from '../core/errors.ts'
 import { formatLsn } from '../core/lsn.ts'
 import { includes } from '../core/timelines.ts'
-import { chooseTimeline, describeTimelines, type TimelineChoice } from './choose-timeline.ts'
+import { chooseTimeline, describeTimelines, requireNothingNewer, type TimelineChoice } from './choose-timeline.ts'
 import { describeTarget, type RecoveryTarget, type TargetTimeline } from './target.ts'
 import type { WalMap } from './wal-map.ts'
 
@@ -86,9 +86,7 @@ function requireBackup({ layout, backups }: SelectionInput, id: string): BackupR
 
 function timelineOf(input: SelectionInput, usable: readonly BackupRecord[], chosen: BackupRecord | undefined): number {
   const { timelines, wal, target, targetTimeline } = input
-  if (target.kind === 'immediate' && targetTimeline === undefined) {
-    return chosen?.timeline ?? newestOf(usable).timeline
-  }
+  if (target.kind === 'immediate' && targetTimeline === undefined && chosen) return chosen.timeline
   const known = new Set([...timelines.keys(), ...wal.timelines, ...usable.map(({ timeline }) => timeline)])
   // A timeline that no backup leads to cannot be meant, such as a last segment of an old one that came late.
   const candidates = [...known].filter((timeline) => usable.some((record) => isOnPath(input, record, timeline)))
@@ -99,8 +97,13 @@ function timelineOf(input: SelectionInput, usable: readonly BackupRecord[], chos
     ...(target.kind === 'time' ? { time: target.time.date } : {}),
     ...(target.kind === 'lsn' ? { lsn: target.lsn } : {}),
   }
-  if (targetTimeline === undefined) return chooseTimeline(choice)
-  if (targetTimeline === 'latest') return Math.max(...candidates)
+  if (targetTimeline === undefined || targetTimeline === 'latest') {
+    const timeline = targetTimeline === undefined ? chooseTimeline(choice) : Math.max(...candidates)
+    // Whoever names a backup decides against the timelines whose histories do not hold it.
+    const left = [...known].filter((other) => !candidates.includes(other) && !(chosen && timelines.has(other)))
+    requireNothingNewer(choice, timeline, left)
+    return timeline
+  }
   if (known.has(targetTimeline)) return targetTimeline
   throw new SeawallError('not-found', {
     operation: 'use timeline',
@@ -120,7 +123,10 @@ function newestBefore(input: SelectionInput, usable: readonly BackupRecord[], ti
       object: describeTarget(input.target),
       reason: `no backup lies on the way of timeline ${timeline}`,
       detail: `backups: ${usable.map(({ id, timeline: of }) => `${id} on timeline ${of}`).join(', ')}`,
-      hint: 'Choose another timeline with --target-timeline.',
+      hint:
+        timeline === 1 || input.timelines.has(timeline)
+          ? 'Choose another timeline with --target-timeline.'
+          : 'Its history is not archived: archive it from pg_wal of its server with wal-push, or choose another timeline with --target-timeline.',
     })
   }
   if (input.backup === 'latest') return newestOf(onPath)
@@ -169,6 +175,7 @@ function checkWal({ timelines, wal, target }: SelectionInput, record: BackupReco
     })
   }
   const hole = `WAL segment ${reach.name} is not archived, although later ones are`
+  const behindHole = `${hole}: if the target lies behind it, recovery stops there with an error`
   const holeHint =
     'Archive the segment if a server still has it in pg_wal; else choose a target before it, or a newer backup.'
   if (reach.missing <= wal.numberAt(record.stopLsn - 1n)) {
@@ -186,7 +193,8 @@ function checkWal({ timelines, wal, target }: SelectionInput, record: BackupReco
         'Choose an earlier target, or wait until the segment is archived.',
       )
     case 'time':
-      if (end !== undefined && target.time.date <= end) return []
+      // Archived late, the last segment before a hole may be older than it looks.
+      if (end !== undefined && target.time.date <= end) return reach.isHole ? [behindHole] : []
       if (reach.isHole) return refuse(`${hole}; WAL before it was archived until ${end?.toISOString()}`, holeHint)
       return [
         `the newest archived WAL is of ${end?.toISOString()}, before the target: unless more WAL is archived, the server ends with "recovery ended before configured recovery target was reached"`,
@@ -194,7 +202,7 @@ function checkWal({ timelines, wal, target }: SelectionInput, record: BackupReco
     case 'end':
       return reach.isHole ? refuse(hole, holeHint) : []
     default:
-      return reach.isHole ? [`${hole}: if the target lies behind it, recovery stops there with an error`] : []
+      return reach.isHole ? [behindHole] : []
   }
 }
 
@@ -235,7 +243,7 @@ function tooEarly(target: RecoveryTarget, records: readonly BackupRecord[]): Sea
     reason: single ? `backup ${earliest.id} ended after it` : 'no backup ended before it',
     detail: `the earliest possible target is ${possible} (backup ${earliest.id})`,
     hint: single
-      ? 'Choose a later target, or leave the id out so that an older backup is found if there is one.'
-      : 'Choose a later target.',
+      ? 'Choose a later target, leave the id out so that an older backup is found if there is one, or choose another timeline with --target-timeline.'
+      : 'Choose a later target, or another timeline with --target-timeline.',
   })
 }

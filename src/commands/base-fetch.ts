@@ -171,7 +171,7 @@ function describe(context: Context, fetched: Fetched, elapsed: number, archives:
   lines.push(
     archives
       ? 'archive_mode is as it was: make sure that nothing else archives into the same place'
-      : 'archive_mode = off: this copy does not archive into the place of the original; when the copy takes over, ALTER SYSTEM RESET archive_mode and restart it',
+      : 'archive_mode = off: this copy does not archive into the place of the original; when the copy takes over, ALTER SYSTEM RESET archive_mode, restart it, and run base-push at once, because WAL that was finished meanwhile may be gone',
   )
   return lines
 }

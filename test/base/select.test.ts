@@ -194,6 +194,11 @@ describe('a hole in the archived WAL', () => {
     expect(refusal(world, end, { backup: idOf(1, 10, 5) }).reason).toContain('00000001000000000000000E')
   })
 
+  test('is warned of before it, because its segments may have been archived late', () => {
+    expect(select(world, time(6, 0)).warnings.join()).toContain('00000001000000000000000E')
+    expect(select(world, time(10)).warnings).toEqual([])
+  })
+
   test('does not matter before it or behind a newer backup', () => {
     expect(select(world, lsn(13)).record.id).toBe(idOf(1, 10, 5))
     expect(select(world, time(6, 0)).record.id).toBe(idOf(1, 10, 5))
@@ -260,9 +265,60 @@ describe('after a failover', () => {
     expect(select(world, end)).toMatchObject({ timeline: 2, timelineSetting: 'current' })
   })
 
-  test('"immediate" needs no choice of a timeline', () => {
+  test('"immediate" with a backup needs no choice of a timeline', () => {
     const selection = select(failover, { kind: 'immediate' }, { backup: idOf(1, 10, 5) })
     expect(selection).toMatchObject({ timeline: 1, timelineSetting: '1' })
+  })
+})
+
+/** A copy took over at segment 20 with archive_mode = off, so that its history was never archived; then it archived again. */
+const takeover: World = {
+  backups: plain.backups!,
+  wal: [
+    { timeline: 1, from: 1, to: 20, hour: 0, step: 30 },
+    { timeline: 2, from: 21, to: 30, hour: 12, step: 30 },
+  ],
+}
+
+describe('WAL of a newer timeline without its history', () => {
+  test('is not dropped silently: the timelines are listed, and what to do', () => {
+    const immediate: RecoveryTarget = { kind: 'immediate' }
+    for (const target of [end, time(15), time(11), lsn(22), immediate]) {
+      const error = refusal(takeover, target)
+      expect(error, target.kind).toMatchObject({ code: 'not-found', operation: 'choose a timeline' })
+      expect(error.detail).toMatch(/^timeline 1: .*; timeline 2: no history file archived/)
+      expect(error.hint).toMatch(/wal-push \(00000002\.history\).*--target-timeline 1/)
+    }
+    expect(refusal(takeover, end, { standby: true }).code).toBe('not-found')
+    expect(refusal(takeover, end, { backup: 'latest' }).code).toBe('not-found')
+    expect(refusal(takeover, end, { backup: idOf(1, 2, 1) }).code).toBe('not-found')
+    expect(refusal(takeover, end, { targetTimeline: 'latest' }).code).toBe('not-found')
+  })
+
+  test('does not matter for a target that it cannot hold, or when another timeline is asked for', () => {
+    expect(select(takeover, time(9, 30))).toMatchObject({ timeline: 1, timelineSetting: '1' })
+    expect(select(takeover, lsn(20))).toMatchObject({ timeline: 1 })
+    expect(select(takeover, end, { targetTimeline: 1 })).toMatchObject({ timeline: 1 })
+    const other = refusal(takeover, end, { targetTimeline: 2 })
+    expect(other.hint).toMatch(/archive it from pg_wal/)
+  })
+
+  test('is chosen once a backup was taken on it, for moments since its WAL came', () => {
+    const world = { ...takeover, backups: [...plain.backups!, { timeline: 2, segment: 24, hour: 14 }] }
+    expect(select(world, end)).toMatchObject({ timeline: 2, timelineSetting: 'current' })
+    expect(select(world, time(9, 30))).toMatchObject({ timeline: 1 })
+    expect(refusal(world, time(13)).hint).toContain('--target-timeline')
+  })
+
+  test('is recovered once the history was archived', () => {
+    const world = { ...takeover, histories: [{ timeline: 2, parents: [[1, 21]] as [number, number][], hour: 16 }] }
+    expect(select(world, end)).toMatchObject({ timeline: 2, timelineSetting: '2' })
+  })
+
+  test('is a reason to refuse also where the history is known and every backup lies behind the fork', () => {
+    const world = { ...takeover, histories: [{ timeline: 2, parents: [[1, 1]] as [number, number][], hour: 11 }] }
+    expect(refusal(world, end).reason).toMatch(/WAL of timeline 2 is archived, and no backup leads to it/)
+    expect(select(world, end, { backup: idOf(1, 2, 1) })).toMatchObject({ timeline: 1 })
   })
 })
 
@@ -299,6 +355,15 @@ describe('a timeline that received WAL after its child had begun', () => {
     expect(select(copied, lsn(12)).record.id).toBe(idOf(1, 10, 5))
   })
 
+  test('makes "immediate" ambiguous, unless a timeline or a backup is given', () => {
+    const immediate: RecoveryTarget = { kind: 'immediate' }
+    for (const backup of [undefined, 'latest']) {
+      expect(refusal(copied, immediate, { backup }).operation).toBe('choose a timeline')
+      expect(select(copied, immediate, { backup, targetTimeline: 2 }).record.id).toBe(idOf(1, 10, 5))
+    }
+    expect(select(copied, immediate, { backup: idOf(1, 18, 9) }).timeline).toBe(1)
+  })
+
   test('is no choice for a backup that lies on one of them only', () => {
     expect(select(copied, end, { backup: idOf(1, 18, 9) }).timeline).toBe(1)
   })
@@ -321,6 +386,11 @@ describe('after a recovery in place', () => {
     expect(select(rewound, time(12)).timeline).toBe(2)
     expect(select(rewound, time(12)).record.id).toBe(idOf(1, 10, 5))
     expect(select(rewound, end).record.id).toBe(idOf(2, 14, 13))
+  })
+
+  test('"immediate" takes no backup of the abandoned branch', () => {
+    expect(select(rewound, { kind: 'immediate' }).record.id).toBe(idOf(2, 14, 13))
+    expect(select(rewound, { kind: 'immediate' }, { backup: 'latest' }).record.id).toBe(idOf(2, 14, 13))
   })
 
   test('a backup of the abandoned branch still serves that branch', () => {

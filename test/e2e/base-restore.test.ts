@@ -6,11 +6,12 @@ import {
   archiveEverything,
   archivingCluster,
   momentNow,
+  newDirectory,
   pushArguments,
   restoreBackup,
   takeBackup,
 } from '../support/base-backups.ts'
-import type { Cluster, Version } from '../support/cluster.ts'
+import { type Cluster, openCluster, type Version } from '../support/cluster.ts'
 import { hasDebian15 } from '../support/postgres/programs.ts'
 
 const versions: Version[] = [13, 14, hasDebian15() ? 'debian15' : 15, 16, 17, 18]
@@ -85,8 +86,10 @@ test('a cluster that was promoted before it ever archived is restored along its 
   writeFileSync(join(cluster.dataDirectory, 'recovery.signal'), '')
   await cluster.start()
   await cluster.waitForPromotion()
+  await cluster.switchWal()
   await cluster.stop()
   rmSync(join(cluster.dataDirectory, 'pg_wal/archive_status/00000002.history.ready'), { force: true })
+  rmSync(join(cluster.dataDirectory, 'pg_wal/00000002.history'))
   cluster.configure({ archive_mode: 'on' })
   await cluster.start()
   const backup = await takeBackup(source)
@@ -97,6 +100,46 @@ test('a cluster that was promoted before it ever archived is restored along its 
   expect(readFileSync(join(restored.dataDirectory, 'postgresql.auto.conf'), 'utf8')).toContain(
     "recovery_target_timeline = 'current'",
   )
+  await restored.start()
+  await restored.waitForPromotion()
+  expect(await rows(restored)).toBe(11)
+})
+
+test('after a restored copy took over, a plain restore brings its rows or refuses, and brings them after base-push', async () => {
+  const source = await archivingCluster()
+  const { archive, cluster } = source
+  await cluster.query('create table t as select generate_series(1, 10) as n')
+  const backup = await takeBackup(source)
+  await archiveEverything(cluster)
+  await cluster.stop()
+  const { restored: copy, result } = await restoreBackup(archive, 18, [])
+  expect(result.stdout).toMatch(/takes over, ALTER SYSTEM RESET archive_mode, restart it, and run base-push at once/)
+  await copy.start()
+  await copy.waitForPromotion()
+  await copy.query('insert into t values (0)')
+  await copy.query('alter system reset archive_mode')
+  await copy.restart()
+  await archiveEverything(copy)
+
+  const plain = newDirectory()
+  const fetched = await archive.call('base-fetch', [plain])
+  if (fetched.code === 0) {
+    const again = openCluster({ dataDirectory: plain })
+    await again.start()
+    await again.waitForPromotion()
+    expect(await rows(again)).toBe(11)
+    await again.dispose()
+  } else {
+    expect(fetched, fetched.stderr).toMatchObject({ code: 9, stdout: '' })
+  }
+  rmSync(join(archive.root, 'main', backup.systemIdentifier, 'wal/history/00000002.history.zst'), { force: true })
+  const refused = await archive.call('base-fetch', [newDirectory()])
+  expect(refused, refused.stderr).toMatchObject({ code: 9, stdout: '' })
+  expect(refused.stderr).toMatch(/timeline 2[\s\S]*00000002\.history[\s\S]*--target-timeline 1/)
+
+  await takeBackup({ archive, cluster: copy })
+  await archiveEverything(copy)
+  const { restored } = await restoreBackup(archive, 18, [])
   await restored.start()
   await restored.waitForPromotion()
   expect(await rows(restored)).toBe(11)
