@@ -2,9 +2,9 @@
  * Bundles every executable into dist/, code-split, so that none loads what it does not need.
  *
  * Executables may be running meanwhile, out of this very directory: new chunks have new names (a hash of their content)
- * and come first, entry files are replaced by rename, and old chunks stay for an hour.
+ * and come first, entry files are replaced by rename, and superseded chunks stay for an hour.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type RolldownOutput, rolldown } from 'rolldown'
@@ -76,6 +76,8 @@ async function publish(output: RolldownOutput): Promise<void> {
   const names = output.output.map(({ fileName }) => fileName)
   const isChunk = (name: string) => name.startsWith('chunks/')
   await mkdir(join(dist, 'chunks'), { recursive: true })
+  // Their hour begins now, however old the last build is.
+  for (const path of await chunksInUse()) await utimes(path, new Date(), new Date())
   for (const name of names.filter(isChunk)) await rename(join(building, name), join(dist, name))
   for (const name of [...names.filter((name) => !isChunk(name)), 'LICENSES.txt']) {
     await rename(join(building, name), join(dist, name))
@@ -85,4 +87,21 @@ async function publish(output: RolldownOutput): Promise<void> {
     const path = join(dist, 'chunks', name)
     if (!current.has(join('chunks', name)) && Date.now() - (await stat(path)).mtimeMs > staleAfter) await rm(path)
   }
+}
+
+/** The chunks that the entry files of the last build load, directly or through other chunks. */
+async function chunksInUse(): Promise<Set<string>> {
+  const chunks = await readdir(join(dist, 'chunks'))
+  const inUse = new Set<string>()
+  const visit = async (path: string) => {
+    const text = await readFile(path, 'utf8')
+    for (const name of chunks) {
+      const chunk = join(dist, 'chunks', name)
+      if (inUse.has(chunk) || !text.includes(`/${name}`)) continue
+      inUse.add(chunk)
+      await visit(chunk)
+    }
+  }
+  for (const name of await readdir(dist)) if (name.endsWith('.js')) await visit(join(dist, name))
+  return inUse
 }
