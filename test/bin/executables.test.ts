@@ -1,6 +1,6 @@
 /** The built executables, through their launchers: whole, on the pinned runtime and on an older one without its zstd. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -69,6 +69,33 @@ test('wal-fetch answers an error as --on-error says, whatever stands in the data
     expect([signal, stopped.status]).toEqual([signal, 255])
     expect(stopped.stderr.match(/ERROR/g)).toHaveLength(1)
   }
+})
+
+test('--on-error poll holds even where the data directory is wrong', () => {
+  const argv = ['--on-error', 'poll', '--pgdata', '/wrong', '000000010000000000000003', 'RECOVERYXLOG']
+  expect(run(join(checkout, 'bin/wal-fetch'), argv).status).toBe(75)
+})
+
+test('a standby whose disk hangs is answered within seconds, and not after --timeout', () => {
+  const data = temporaryDirectory()
+  mkdirSync(join(data, 'pg_wal'))
+  mkdirSync(join(data, 'global'))
+  writeFileSync(join(data, 'standby.signal'), '')
+  // Opening it waits for a writer that never comes.
+  execFileSync('mkfifo', [join(data, 'global/pg_control')])
+  const argv = ['--archive', `file://${data}`, '000000010000000000000003', 'pg_wal/RECOVERYXLOG']
+  const begun = performance.now()
+  const { status, stderr } = run(join(checkout, 'bin/wal-fetch'), argv, data)
+  expect([status, stderr]).toEqual([75, expect.stringContaining('nothing moved for 5s')])
+  expect(performance.now() - begun).toBeLessThan(25_000)
+})
+
+test.skipIf(process.getuid?.() !== 0)('a user without a home directory needs none to fetch', () => {
+  const data = temporaryDirectory()
+  chmodSync(data, 0o755)
+  const argv = ['--archive', `file://${data}`, '000000010000000000000003', join(data, 'out')]
+  const { stderr } = run('setpriv', ['--reuid', '54321', '--clear-groups', join(checkout, 'bin/wal-fetch'), ...argv])
+  expect(stderr).toContain('nothing is archived under that name')
 })
 
 describe.each([
