@@ -79,6 +79,8 @@ function settingsOf(settings: RecoverySettings): [string, string][] {
       : ([
           ['archive_cleanup_command', ''],
           ['recovery_end_command', ''],
+          // It would hold back commits also where nobody follows a primary.
+          ['recovery_min_apply_delay', '0'],
         ] as [string, string][])),
     ...(standby || keepArchiving ? [] : ([['archive_mode', 'off']] as [string, string][])),
   ]

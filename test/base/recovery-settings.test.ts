@@ -67,6 +67,7 @@ describe('postgresql.auto.conf', () => {
       "archive_command = 'keep me'",
     ])
     expect(after).not.toMatch(/2020|secret|pause|3600000|rm -rf|old/)
+    expect(new Map(read(after)).get('recovery_min_apply_delay')).toBe('0')
     expect(new Map(read(after)).get('archive_mode')).toBe('off')
   })
 
