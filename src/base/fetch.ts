@@ -45,6 +45,7 @@ export interface FetchOptions extends ProgressOutput {
 export interface Fetched extends Selection {
   /** A real path. */
   readonly directory: string
+  /** By their real paths. */
   readonly tablespaces: readonly RestoredTablespace[]
   readonly settings: RecoverySettings
 }
@@ -77,27 +78,27 @@ export async function fetchBackup(options: FetchOptions): Promise<Fetched> {
   }
   const progress = reportProgress('restored', options)
   progress.expect(record.totalSize)
-  const directory = await prepareDirectory(options.directory)
-  const real: RestoredTablespace[] = []
+  const directory = await prepareDirectory(options.directory, options)
+  const tablespaces: RestoredTablespace[] = []
   for (const tablespace of mapped) {
-    real.push({ ...tablespace, directory: await prepareDirectory(tablespace.directory) })
+    tablespaces.push({ ...tablespace, directory: await prepareDirectory(tablespace.directory, options) })
   }
-  requireApart(real, directory)
+  requireApart(tablespaces, directory)
   try {
     await restoreBackup({
       source: { storage, codec, prefix: layout.base(record.id), calls },
       record,
       directory,
-      tablespaces: mapped,
+      tablespaces,
       rewriteAutoConf: (text) => rewriteAutoConf(text, settings),
       signalFile: signalFile(settings),
       signal,
       progressed,
       progress,
     })
-    return { ...selection, directory, tablespaces: mapped, settings }
+    return { ...selection, directory, tablespaces, settings }
   } catch (error) {
-    const places = [directory, ...mapped.map((tablespace) => tablespace.directory)].join(', ')
+    const places = [directory, ...tablespaces.map((tablespace) => tablespace.directory)].join(', ')
     log.error(
       `${directory} is incomplete: it has no global/pg_control, so that no server starts on it. ` +
         `Empty ${places} and run base-fetch again`,

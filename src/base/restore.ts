@@ -6,12 +6,11 @@ import { localIoError, SeawallError } from '../core/errors.ts'
 import { type BytePath, bytePathOf, display, join, toBytes } from './byte-path.ts'
 import { CONTROL_FILE, MAX_CONTROL_SIZE } from './control.ts'
 import { type FileEntry, type FilesEntry, parseFilesLine } from './files-list.ts'
-import { SYNC_PATIENCE, withPatience } from './patience.ts'
 import type { Progress } from './progress.ts'
 import { type RestoredFile, RestoredTree } from './restored-tree.ts'
 import { readStored, type StoredObjectSource } from './stored-object.ts'
-import { syncDirectory, syncTree } from './sync.ts'
-import { formatTablespaceMap } from './tablespace-map.ts'
+import { sync, syncTree } from './sync.ts'
+import { formatTablespaceMap, parseTablespaceMap } from './tablespace-map.ts'
 import type { RestoredTablespace } from './tablespaces.ts'
 import type { TarMember } from './tar.ts'
 import { TarReader } from './tar-reader.ts'
@@ -48,7 +47,7 @@ interface HeldBack {
  * @throws SeawallError `corrupt`, `local-io` or what the storage throws; the directory then has no pg_control.
  */
 export async function restoreBackup(options: RestoreOptions): Promise<void> {
-  const { record, source, directory, tablespaces, progressed } = options
+  const { record, source, directory, tablespaces } = options
   const data = new RestoredTree(bytePathOf(directory))
   const trees = new Map<number | null, RestoredTree>([[null, data]])
   for (const { oid, directory: root } of tablespaces) trees.set(oid, new RestoredTree(bytePathOf(root)))
@@ -65,20 +64,28 @@ export async function restoreBackup(options: RestoreOptions): Promise<void> {
   await writeFile(data, 'postgresql.auto.conf', auto?.entry.mode ?? 0o600, settings)
   await writeFile(data, options.signalFile, 0o600, Buffer.alloc(0))
 
+  const rootMode = rootModeOf(data)
   for (const tree of trees.values()) {
-    await tree.finishDirectories()
-    await withPatience(progressed, syncTree(tree.root), SYNC_PATIENCE)
+    await tree.finishDirectories(rootMode)
+    await syncTree(tree.root, options)
   }
   options.signal.throwIfAborted()
   await restoreHeldBack(data, control, control.content)
-  await syncTree(join(data.root, 'global'))
-  await syncDirectory(directory)
+  await syncTree(join(data.root, 'global'), options)
+  await sync(data.root, options)
+}
+
+/** PostgreSQL wants 0700 or 0750, and makes all of its directories as the data directory is (initdb --allow-group-access). */
+function rootModeOf(data: RestoredTree): number {
+  return ((data.modeOf('global') ?? 0) & 0o050) === 0o050 ? 0o750 : 0o700
 }
 
 class Restore {
   readonly #options: RestoreOptions
   readonly #trees: ReadonlyMap<number | null, RestoredTree>
   readonly #heldBack = new Map<BytePath, HeldBack>()
+  /** By oid of the tablespace. */
+  readonly #versionDirectories = new Map<number, BytePath>()
   #files = 0
   #size = 0
 
@@ -125,6 +132,7 @@ class Restore {
         for (const event of reader.push(bytes)) {
           if (event.kind === 'member') {
             const { value } = await list.next()
+            if (part.tablespace !== null) this.#requireVersionDirectory(part, event.member.name, key)
             const entry = requireSame(event.member, value ?? undefined, part, key)
             current = await this.#begin(entry, event.member, tree)
           } else if (event.kind === 'content') {
@@ -143,6 +151,17 @@ class Restore {
     } finally {
       await current?.abandon()
     }
+  }
+
+  /** Everything in a tablespace lies in one directory, that of the server's version. */
+  #requireVersionDirectory(part: BackupPart, name: BytePath, key: string): void {
+    const { record } = this.#options
+    const first = name.split('/', 1)[0]!
+    const major = Math.floor(record.postgresVersionNumber / 10_000)
+    const known = this.#versionDirectories.get(part.tablespace!) ?? first
+    this.#versionDirectories.set(part.tablespace!, known)
+    if (first === known && first.startsWith(`PG_${major}_`) && /^PG_\d+_\d+$/.test(first)) return
+    throw corrupt(key, `it holds ${display(name)}, which no tablespace of PostgreSQL ${major} does`)
   }
 
   async #begin(entry: FilesEntry, member: TarMember, tree: RestoredTree): Promise<MemberWriter> {
@@ -257,9 +276,12 @@ async function linkTablespaces(data: RestoredTree, tablespaces: readonly Restore
   }
 }
 
-/** Byte for byte the old one, if every tablespace went where it was. */
+/** Byte for byte the old one, if every tablespace went where that says. */
 function tablespaceMapOf(map: HeldBack, tablespaces: readonly RestoredTablespace[]): Buffer {
-  if (tablespaces.every(({ location, directory }) => location === directory)) return map.content
+  const locations = new Map(
+    parseTablespaceMap(map.content.toString('utf8')).map(({ oid, location }) => [oid, location]),
+  )
+  if (tablespaces.every(({ oid, directory }) => locations.get(oid) === directory)) return map.content
   return Buffer.from(
     formatTablespaceMap(tablespaces.map(({ oid, directory }) => ({ oid, location: directory }))),
     'utf8',

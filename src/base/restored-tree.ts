@@ -49,11 +49,17 @@ export class RestoredTree {
     }
   }
 
-  /** Gives the directories their permissions, the innermost first. */
-  async finishDirectories(): Promise<void> {
+  /** The permissions that a directory gets in the end; undefined if the backup holds no such directory. */
+  modeOf(path: BytePath): number | undefined {
+    return this.#directories.get(path)
+  }
+
+  /** Gives the directories their permissions, the innermost first, and the root last. */
+  async finishDirectories(rootMode: number): Promise<void> {
     for (const [path, mode] of [...this.#directories].reverse()) {
       await this.#attempt('set permissions of', path, () => chmod(toBytes(join(this.root, path)), mode))
     }
+    await this.#attempt('set permissions of', '', () => chmod(toBytes(this.root), rootMode))
   }
 
   #check(path: BytePath): void {

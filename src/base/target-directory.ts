@@ -3,7 +3,8 @@ import { chmod, mkdir, readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { errno, localIoError, SeawallError } from '../core/errors.ts'
 import { runningPostmaster } from '../postgres/postmaster.ts'
-import { syncDirectory } from './sync.ts'
+import { bytePathOf } from './byte-path.ts'
+import { type SyncOptions, sync } from './sync.ts'
 
 const hint = 'Restore into a directory that this user may write, and that does not exist or is empty.'
 
@@ -30,12 +31,13 @@ export async function requireEmpty(directory: string, advice: string): Promise<v
 }
 
 /** Makes the directory, if it is absent, and its permissions those that PostgreSQL wants. @returns its real path */
-export async function prepareDirectory(directory: string): Promise<string> {
+export async function prepareDirectory(directory: string, options: SyncOptions): Promise<string> {
   try {
     const created = await mkdir(directory, { recursive: true, mode: 0o700 })
     await chmod(directory, 0o700)
-    if (created !== undefined) await syncBetween(path.dirname(created), path.dirname(directory))
-    return await realpath(directory)
+    const real = await realpath(directory)
+    if (created !== undefined) await syncBetween(await realpath(path.dirname(created)), path.dirname(real), options)
+    return real
   } catch (cause) {
     if (cause instanceof SeawallError) throw cause
     throw localIoError('restore into', directory, cause, hint)
@@ -43,9 +45,9 @@ export async function prepareDirectory(directory: string): Promise<string> {
 }
 
 /** Syncs the directories in which new ones were made, so that these survive a power cut. */
-async function syncBetween(first: string, last: string): Promise<void> {
+async function syncBetween(first: string, last: string, options: SyncOptions): Promise<void> {
   for (let directory = last; ; directory = path.dirname(directory)) {
-    await syncDirectory(directory)
+    await sync(bytePathOf(directory), options)
     if (directory === first || directory === path.dirname(directory)) return
   }
 }

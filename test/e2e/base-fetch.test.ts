@@ -48,6 +48,7 @@ describe.each([13, 15, 18] as const)('leftovers of other recoveries, PostgreSQL 
       recovery_target_timeline: '7',
       restore_command: '/bin/false',
       recovery_end_command: '/bin/false',
+      recovery_min_apply_delay: '1h',
     })
     appendFileSync(
       join(cluster.dataDirectory, 'postgresql.auto.conf'),
@@ -407,6 +408,17 @@ describe('an archive with one backup', () => {
     expect(existsSync(join(target, 'global/pg_control'))).toBe(false)
   })
 
+  test.each<[string, HostileMember[]]>([
+    ['a file beside its version directory', [directory('PG_18_1'), file('evil')]],
+    ['two version directories', [directory('PG_18_1'), directory('PG_18_2')]],
+    ['the directory of another version', [directory('PG_17_1')]],
+    ['another directory', [directory('PG_18_x')]],
+  ])('a hostile part of a tablespace with %s is refused', async (_what, members) => {
+    const record = JSON.parse(readFileSync(join(backupDirectory(archive, backup), 'backup.json'), 'utf8'))
+    const copy = await hostileArchive(members, record.tablespaces[0].oid)
+    await expectRefusedRestore(copy, [6], /which no tablespace of PostgreSQL 18 does/)
+  })
+
   test('setuid bits are not restored', async () => {
     const members = [
       directory('global'),
@@ -429,6 +441,11 @@ describe('an archive with one backup', () => {
     const result = await archive.call('base-fetch', [...mapping(), join(parent, 'link')])
     expect(result.code, result.stderr).toBe(0)
     expect(existsSync(join(parent, 'real/global/pg_control'))).toBe(true)
+    await run(['mkdir', join(parent, 'other')])
+    symlinkSync(join(parent, 'other'), join(parent, 'way'))
+    const below = await archive.call('base-fetch', [...mapping(), join(parent, 'way/new/restored')])
+    expect(below.code, below.stderr).toBe(0)
+    expect(below.stdout).toContain(`to ${join(parent, 'other/new/restored')}\n`)
     symlinkSync(join(parent, 'nowhere'), join(parent, 'dangling'))
     expect((await archive.call('base-fetch', [...mapping(), join(parent, 'dangling')])).code).toBe(12)
   })

@@ -13,6 +13,7 @@ import {
 } from '../support/base-backups.ts'
 import { type Cluster, openCluster, type Version } from '../support/cluster.ts'
 import { hasDebian15 } from '../support/postgres/programs.ts'
+import { run } from '../support/processes.ts'
 
 const versions: Version[] = [13, 14, hasDebian15() ? 'debian15' : 15, 16, 17, 18]
 /** Every kind of target; the others are restored to a time and to the end. */
@@ -63,11 +64,16 @@ describe.each(versions)('PostgreSQL %s', (version) => {
 })
 
 test('permissions and times are those of the original', async () => {
-  const source = await archivingCluster()
+  const source = await archivingCluster({ start: false })
   const { archive, cluster } = source
+  // As initdb --allow-group-access makes it.
+  const opened = await run(['chmod', '-R', 'g+rX', cluster.dataDirectory])
+  expect(opened).toMatchObject({ code: 0 })
+  await cluster.start()
   await takeBackup(source)
   const { restored } = await restoreBackup(archive, 18, [])
-  for (const path of ['PG_VERSION', 'base/1/1259', 'global/pg_control', 'pg_hba.conf', 'pg_wal', 'base']) {
+  expect(statSync(restored.dataDirectory).mode & 0o7777).toBe(0o750)
+  for (const path of ['', 'PG_VERSION', 'base/1/1259', 'global/pg_control', 'pg_hba.conf', 'pg_wal', 'base']) {
     const [before, after] = [cluster, restored].map(({ dataDirectory }) => statSync(join(dataDirectory, path)))
     expect(after!.mode, path).toBe(before!.mode)
     if (path === 'PG_VERSION' || path === 'pg_hba.conf') {
