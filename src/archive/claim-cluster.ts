@@ -1,4 +1,5 @@
 /** The first thing every writer does: makes sure that the cluster's place in the archive is there, and is the right one. */
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { ClusterLayout } from '../core/archive-layout.ts'
 import { SeawallError } from '../core/errors.ts'
@@ -19,6 +20,8 @@ export interface Claim {
   readonly createArchive: boolean
   /** The server's data directory, in which no state may lie; undefined if there is none. */
   readonly dataDirectory: string | undefined
+  /** Who writes; undefined where the system has no such numbers. */
+  readonly uid: number | undefined
   readonly log: Log
 }
 
@@ -30,6 +33,7 @@ export interface Claim {
 export async function claimCluster(claim: Claim, options?: CallOptions): Promise<void> {
   const { storage, layout, remembered, log } = claim
   checkStateDirectory(claim)
+  await refuseRoot(claim)
   const found = await readClusterRecord(storage, layout, options)
   if (found) {
     checkSegmentSize(claim, found)
@@ -68,6 +72,17 @@ function checkStateDirectory({ remembered, dataDirectory }: Claim): void {
     object: remembered.directory,
     reason: 'it lies inside the data directory, and would be copied and restored with it',
     hint: 'Give another directory with --state-dir.',
+  })
+}
+
+/** What root creates in the archive, the server's own user cannot add to: archiving would stop with the next segment. */
+async function refuseRoot({ dataDirectory, uid }: Claim): Promise<void> {
+  if (uid !== 0 || dataDirectory === undefined || (await stat(dataDirectory)).uid === 0) return
+  throw new SeawallError('refused', {
+    operation: 'write to the archive as root for',
+    object: dataDirectory,
+    reason: 'its server runs as another user, who could not write there any more',
+    hint: 'Run this as the user of the server: runuser -u postgres -- …',
   })
 }
 

@@ -17,7 +17,10 @@ export function layoutOf(cluster: string, systemIdentifier: string): ClusterLayo
   return new ClusterLayout(cluster, systemIdentifier)
 }
 
-/** The system identifiers archived under a cluster name, ascending by text. */
+/**
+ * The system identifiers archived under a cluster name, ascending by text. One that holds nothing but its `cluster.json`
+ * (a command under a wrong name got no further) is only told of where there is no other.
+ */
 export async function systemIdentifiers(
   storage: ReadableStorage,
   cluster: string,
@@ -25,7 +28,13 @@ export async function systemIdentifiers(
 ): Promise<string[]> {
   checkClusterName(cluster)
   const names = await storage.listDirectories(clusterDirectory(cluster), options)
-  return names.filter(isSystemIdentifier)
+  const identifiers = names.filter(isSystemIdentifier)
+  const used: string[] = []
+  for (const identifier of identifiers) {
+    const { prefix } = new ClusterLayout(cluster, identifier)
+    if ((await storage.listDirectories(prefix, options)).length > 0) used.push(identifier)
+  }
+  return used.length > 0 ? used : identifiers
 }
 
 /**
@@ -53,7 +62,7 @@ export async function findCluster(
     operation: `find cluster "${cluster}" in the archive`,
     object: storage.url,
     reason: `it holds ${found.length} system identifiers: ${found.join(', ')}`,
-    hint: 'Choose one with --system-id. pg_controldata shows that of a data directory.',
+    hint: 'Choose one with --system-id; pg_controldata shows that of a data directory. What is gone for good goes with wal-prune --forget-system-id.',
   })
 }
 

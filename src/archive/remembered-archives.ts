@@ -40,21 +40,14 @@ const hint = 'Give a directory that this user can write, outside the data direct
  */
 export async function openRememberedArchives(choice: StateDirectoryChoice): Promise<RememberedArchives> {
   const directory = await chooseDirectory(choice)
-  const fileFor = (archiveUrl: string, layout: ClusterLayout) => {
-    const hash = createHash('sha256').update(`${archiveUrl}\n${layout.prefix}`).digest('hex')
-    return path.join(directory, 'archives', `${layout.cluster}-${layout.systemIdentifier}-${hash.slice(0, 16)}.json`)
-  }
+  const places = new Set([directory, ...placesOf(choice)])
   return {
     directory,
     async has(archiveUrl, layout) {
-      const file = fileFor(archiveUrl, layout)
-      try {
-        await stat(file)
-        return true
-      } catch (cause) {
-        if (errno(cause) === 'ENOENT') return false
-        throw localIoError('tell from the state directory whether the archive was used before:', file, cause, hint)
+      for (const place of places) {
+        if (await isThere(fileFor(place, archiveUrl, layout), place === directory)) return true
       }
+      return false
     },
     async prepare() {
       const archives = path.join(directory, 'archives')
@@ -66,7 +59,7 @@ export async function openRememberedArchives(choice: StateDirectoryChoice): Prom
       }
     },
     async add(archiveUrl, layout) {
-      const file = fileFor(archiveUrl, layout)
+      const file = fileFor(directory, archiveUrl, layout)
       const text = `${JSON.stringify({ archive: archiveUrl, cluster: layout.cluster, systemIdentifier: layout.systemIdentifier })}\n`
       try {
         await writeFileDurably(file, Buffer.from(text), 0o600)
@@ -77,15 +70,46 @@ export async function openRememberedArchives(choice: StateDirectoryChoice): Prom
   }
 }
 
-async function chooseDirectory({ configured, stateHome, home, uid }: StateDirectoryChoice): Promise<string> {
-  if (configured !== undefined) return path.resolve(configured)
-  if (uid === 0) return systemDirectory
+async function chooseDirectory(choice: StateDirectoryChoice): Promise<string> {
+  if (choice.configured !== undefined) return path.resolve(choice.configured)
+  if (choice.uid === 0) return systemDirectory
   try {
     await access(systemDirectory, constants.W_OK | constants.X_OK)
     return systemDirectory
   } catch {
     // Not this user's to write, or not there: the next place in line is the documented one.
-    return path.join(stateHome ?? path.join(homeDirectory(home), '.local', 'state'), 'seawall')
+    return userDirectory(choice)
+  }
+}
+
+/** Where something may be remembered, too, since the choice depends on what exists: both places, unless one was named. */
+function placesOf(choice: StateDirectoryChoice): string[] {
+  if (choice.configured !== undefined) return []
+  try {
+    return [systemDirectory, userDirectory(choice)]
+  } catch {
+    // A user without a home directory has remembered nothing there.
+    return [systemDirectory]
+  }
+}
+
+function userDirectory({ stateHome, home }: StateDirectoryChoice): string {
+  return path.join(stateHome ?? path.join(homeDirectory(home), '.local', 'state'), 'seawall')
+}
+
+function fileFor(directory: string, archiveUrl: string, layout: ClusterLayout): string {
+  const hash = createHash('sha256').update(`${archiveUrl}\n${layout.prefix}`).digest('hex')
+  return path.join(directory, 'archives', `${layout.cluster}-${layout.systemIdentifier}-${hash.slice(0, 16)}.json`)
+}
+
+/** @param own whether the place is the one in use, which must be readable; another one may be somebody else's. */
+async function isThere(file: string, own: boolean): Promise<boolean> {
+  try {
+    await stat(file)
+    return true
+  } catch (cause) {
+    if (errno(cause) === 'ENOENT' || !own) return false
+    throw localIoError('tell from the state directory whether the archive was used before:', file, cause, hint)
   }
 }
 

@@ -25,10 +25,15 @@ export function parseOptionValue<Name extends OptionName>(
       operation: 'use the value of',
       object: source,
       reason: `expected ${expected(kind)}, got ${shown(raw)}`,
-      hint: `${OPTIONS[name].describe}.`,
+      hint: hintFor(name, kind, raw),
     })
   }
   return value as OptionValues[Name]
+}
+
+function hintFor(name: OptionName, kind: OptionKind, raw: unknown): string {
+  const isNumber = kind.kind === 'duration' && /^\d+$/.test(String(raw))
+  return isNumber ? `Write the unit too, such as ${raw}d, ${raw}h or ${raw}s.` : `${OPTIONS[name].describe}.`
 }
 
 function parseKind(kind: OptionKind, raw: unknown): unknown {

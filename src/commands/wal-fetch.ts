@@ -37,7 +37,7 @@ export const walFetch: Command<(typeof options)[number]> = {
     { exit: '255', meaning: 'any other error: PostgreSQL stops instead of opening with rows missing' },
     { exit: 'SIGTERM', meaning: 'the server is shutting down' },
   ],
-  examples: ["restore_command = '/usr/local/bin/wal-fetch --archive file:///backup/wal %f %p'"],
+  examples: ["restore_command = '/usr/local/bin/wal-fetch --archive file:///backup %f %p'"],
 
   async run(context, values, [name, destination]) {
     const request = { values, name: name!, destination: path.resolve(context.cwd, destination!) }

@@ -48,8 +48,8 @@ export const walPrune: Command<(typeof options)[number]> = {
     ),
   ],
   examples: [
-    'wal-prune --archive file:///backup/wal --dry-run',
-    '15 3 * * * /usr/local/bin/wal-prune --archive file:///backup/wal --window 7d',
+    'wal-prune --archive file:///backup --dry-run',
+    'wal-prune --config /etc/seawall/seawall.yaml --window 14d --keep-base 2',
   ],
 
   async run(context, values) {

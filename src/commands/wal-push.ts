@@ -41,7 +41,7 @@ export const walPush: Command<(typeof options)[number]> = {
       'interrupted',
     ),
   ],
-  examples: ["archive_command = '/usr/local/bin/wal-push --archive file:///backup/wal %p'"],
+  examples: ["archive_command = '/usr/local/bin/wal-push --archive file:///backup %p'"],
 
   async run(context, values, [given]) {
     const file = walFileOf(given!)
@@ -67,6 +67,7 @@ export const walPush: Command<(typeof options)[number]> = {
           remembered,
           createArchive: values['create-archive'],
           dataDirectory: local?.dataDirectory,
+          uid: context.uid,
           log: context.log,
         },
       },
@@ -92,6 +93,8 @@ function noDataDirectory(given: string): SeawallError {
     operation: 'archive',
     object: given,
     reason: 'it does not lie in the pg_wal directory of a data directory, so that its cluster is not known',
-    hint: 'Name the data directory with --pgdata, or the cluster with --system-id.',
+    hint: given.includes('/')
+      ? 'Name the data directory with --pgdata, or the cluster with --system-id.'
+      : 'archive_command must pass %p, not %f. For a file elsewhere, name the data directory with --pgdata, or the cluster with --system-id.',
   })
 }

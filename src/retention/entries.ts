@@ -16,6 +16,8 @@ export interface Entry extends Verdict {
   readonly count: number
   /** Bytes. */
   readonly size: number
+  /** Of an incomplete backup: the key whose appearance makes it complete. */
+  readonly completedBy?: string
   /** The objects, in the order in which they may be removed. */
   objects(): Iterable<ObjectInfo>
 }
@@ -49,7 +51,8 @@ function backupEntry(layout: ClusterLayout, backup: ArchivedBackup, verdict: Ver
     ...backup.objects.filter(({ key }) => key !== record),
   ]
   const name = `${backup.record ? 'backup' : 'incomplete backup'} ${backup.id}`
-  return group('backup', name, timelineOfSegment(startSegmentOf(backup.id)), objects, verdict)
+  const entry = group('backup', name, timelineOfSegment(startSegmentOf(backup.id)), objects, verdict)
+  return objects[0]?.key === record ? entry : { ...entry, completedBy: record }
 }
 
 /** All WAL but the histories: timelines by the age of what they begin with, and within each by position. */

@@ -2,7 +2,7 @@
  * Carrying out a plan, by the plan alone. It may be interrupted anywhere and repeated, and two may run at once: whatever
  * is left over is either whole, or nothing that anybody would restore from.
  */
-import type { CallOptions, Storage } from '../storage/storage.ts'
+import type { CallOptions, ReadableStorage, Storage } from '../storage/storage.ts'
 import type { Entry } from './entries.ts'
 import type { Plan } from './plan.ts'
 
@@ -24,9 +24,21 @@ export async function execute(storage: Storage, plan: Plan, options?: CallOption
       options?.onProgress?.(0)
     }
   }
-  for (const keys of removalSteps(plan)) await storage.remove(counted(keys), options)
+  for (const keys of removalSteps(await withoutCompleted(storage, plan, options))) {
+    await storage.remove(counted(keys), options)
+  }
   const abandoned = plan.abandonedBefore ? await storage.removeAbandoned(plan.prefix, plan.abandonedBefore, options) : 0
   return { removed, abandoned }
+}
+
+/** The plan without backups that were incomplete when it was made, and that their base-push has completed since. */
+async function withoutCompleted(storage: ReadableStorage, plan: Plan, options?: CallOptions): Promise<Plan> {
+  const entries: Entry[] = []
+  for (const entry of plan.entries) {
+    const isDoomed = !entry.keep && entry.completedBy !== undefined
+    if (!isDoomed || !(await storage.head(entry.completedBy!, options))) entries.push(entry)
+  }
+  return { ...plan, entries }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -19,6 +19,9 @@ beforeEach(async () => {
 
 afterEach(() => rm(directory, { recursive: true }))
 
+const elsewhere = () =>
+  openRememberedArchives({ configured: '/nonexistent', stateHome: undefined, home: () => '/', uid: 0 })
+
 async function claim(storage = memoryStorage(), changes = {}) {
   const choice = { configured: path.join(directory, 'state'), stateHome: undefined, home: () => directory, uid: 1 }
   return claimCluster({
@@ -29,6 +32,7 @@ async function claim(storage = memoryStorage(), changes = {}) {
     remembered: await openRememberedArchives(choice),
     createArchive: false,
     dataDirectory: undefined,
+    uid: 1,
     log: quietLog,
     ...changes,
   })
@@ -71,6 +75,25 @@ test('a segment size that nobody tells is that of the archive, which must exist 
   await expect(claim(storage, { walSegmentSize: undefined })).rejects.toMatchObject({ code: 'refused' })
   await claim(storage)
   await claim(storage, { walSegmentSize: undefined })
+})
+
+test('root does not write for the server of another user', async () => {
+  const storage = memoryStorage()
+  await chown(directory, 65534, 65534).catch(() => {})
+  const owned = (await stat(directory)).uid !== 0
+  const attempt = claim(storage, { uid: 0, dataDirectory: directory, remembered: await elsewhere() })
+  if (owned) await expect(attempt).rejects.toMatchObject({ code: 'refused', hint: expect.stringContaining('runuser') })
+  else await attempt
+})
+
+test('what was remembered in one of the default places is known also when the other one is in use', async () => {
+  const home = path.join(directory, 'home')
+  const choice = { configured: undefined, stateHome: undefined, home: () => home, uid: 1 }
+  const before = await openRememberedArchives({ ...choice, configured: path.join(home, '.local/state/seawall') })
+  await before.prepare()
+  await before.add('memory:', layout)
+  expect(await (await openRememberedArchives({ ...choice, uid: 0 })).has('memory:', layout)).toBe(true)
+  expect(await (await openRememberedArchives({ ...choice, uid: 0 })).has('memory:other', layout)).toBe(false)
 })
 
 test('of eight first uses at once one creates the record and all succeed', async () => {

@@ -95,6 +95,18 @@ test('what is archived while it runs stays', async () => {
   expect(backupsOf(await archive.plan()).kept).toContain(late)
 })
 
+test('a backup that its base-push completed after the plan was made stays', async () => {
+  const archive = agedArchive()
+  const plan = await archive.plan()
+  const incomplete = plan.entries.find(({ name }) => name.startsWith('incomplete backup'))!
+  expect(incomplete.keep).toBe(false)
+  const members = [...incomplete.objects()].map(({ key }) => key)
+  const record = members[0]!.replace(/[^/]*$/, 'backup.json')
+  archive.objects.set(record, archive.objects.get(members[0]!)!)
+  await execute(archive.storage(), plan)
+  for (const key of [...members, record]) expect([key, archive.objects.has(key)]).toEqual([key, true])
+})
+
 test('killed anywhere, it leaves only backups that count, and the next run finishes', async () => {
   const total = removedKeys(await agedArchive().plan()).length
   await fc.assert(

