@@ -15,8 +15,9 @@ import type { Log } from '../core/log.ts'
 import { segmentName, segmentNumberAt } from '../core/wal-names.ts'
 import { type BackupSession, type BackupStop, startBackup } from '../postgres/backup-session.ts'
 import type { Connection } from '../postgres/connection.ts'
+import { waitingWalFiles } from '../postgres/data-directory.ts'
 import { proveOwnership } from '../postgres/identity.ts'
-import { readArchiverState, type ServerSettings } from '../postgres/settings.ts'
+import { type ArchiverState, readArchiverState, type ServerSettings } from '../postgres/settings.ts'
 import type { CallOptions, Storage } from '../storage/storage.ts'
 import { bytePathOf, toText } from './byte-path.ts'
 import { catalogVersionOf, readControlBytes } from './control.ts'
@@ -154,6 +155,8 @@ class Attempt {
       timeout: walTimeout,
       clock,
       log,
+      waitingFiles: () => waitingWalFiles(this.#options.dataDirectory),
+      archiver: () => this.#archiverState(),
       askArchiver: () => this.#askArchiver(),
     }
     await waitForWal(wait, { signal, onProgress: progressed })
@@ -328,6 +331,16 @@ class Attempt {
       reason: 'it exists already',
       hint: 'Run base-push again.',
     })
+  }
+
+  /** Once the backup has ended on the server, that may go away: its WAL may arrive all the same. */
+  async #archiverState(): Promise<ArchiverState | undefined> {
+    try {
+      return await readArchiverState(this.#options.connection)
+    } catch (error) {
+      if (error instanceof SeawallError && error.code === 'postgres') return undefined
+      throw error
+    }
   }
 
   async #askArchiver(): Promise<string> {

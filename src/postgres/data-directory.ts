@@ -1,5 +1,5 @@
 /** The data directory: where it is, and what its files say about recovery. */
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { errno, localIoError, SeawallError } from '../core/errors.ts'
 
@@ -47,6 +47,17 @@ export async function recoveryMode(dataDirectory: string): Promise<RecoveryMode>
 /** Whether somebody asked for promotion (`pg_ctl promote`, `pg_promote()`) and the server has not yet seen to it. */
 export async function promoteRequested(dataDirectory: string): Promise<boolean> {
   return exists(dataDirectory, 'promote')
+}
+
+/** The names of the WAL files that the server has not yet archived, as far as it knows: those of its `.ready` files. */
+export async function waitingWalFiles(dataDirectory: string): Promise<ReadonlySet<string>> {
+  const path = join(dataDirectory, 'pg_wal/archive_status')
+  try {
+    const names = await readdir(path)
+    return new Set(names.filter((name) => name.endsWith('.ready')).map((name) => name.slice(0, -'.ready'.length)))
+  } catch (cause) {
+    throw localIoError('list directory', path, cause, 'Run this as the user of the PostgreSQL server.')
+  }
 }
 
 async function exists(dataDirectory: string, name: string): Promise<boolean> {

@@ -23,6 +23,7 @@ export interface ServerSettings {
 }
 
 export interface ArchiverState {
+  readonly archivedCount: bigint
   readonly failedCount: bigint
   /** Names of WAL files. */
   readonly lastArchived: string | undefined
@@ -69,11 +70,13 @@ export async function readSettings(connection: Connection): Promise<ServerSettin
 /** What the archiver has done and failed to do since its statistics were reset. */
 export async function readArchiverState(connection: Connection): Promise<ArchiverState> {
   const [row] = await connection.query<{
+    archived_count: string
     failed_count: string
     last_archived_wal: string | null
     last_failed_wal: string | null
-  }>('select failed_count, last_archived_wal, last_failed_wal from pg_stat_archiver')
+  }>('select archived_count, failed_count, last_archived_wal, last_failed_wal from pg_stat_archiver')
   return {
+    archivedCount: BigInt(row!.archived_count),
     failedCount: BigInt(row!.failed_count),
     lastArchived: row!.last_archived_wal ?? undefined,
     lastFailed: row!.last_failed_wal ?? undefined,

@@ -1,7 +1,9 @@
 /** base-push against a server at work: tablespaces, changes meanwhile, failures, interruption. */
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { segmentName, segmentNumber } from '../../src/core/wal-names.ts'
+import type { TestArchive } from '../support/archive.ts'
 import {
   type ArchivingCluster,
   archiveEverything,
@@ -26,6 +28,12 @@ async function backupForgotten(cluster: Cluster): Promise<void> {
   await cluster.waitForRow(
     "select 1 where not exists (select from pg_stat_activity where application_name = 'seawall base-push')",
   )
+}
+
+/** The directory of the first segments in the archive. */
+function wal({ root }: TestArchive): string {
+  const [systemIdentifier] = readdirSync(join(root, 'main'))
+  return join(root, 'main', systemIdentifier!, 'wal/0000000100000000')
 }
 
 /** Everything below base/ in the archive, while wal-push goes on beside it. */
@@ -120,6 +128,25 @@ describe('a backup that fails', () => {
     cluster.configure(archive.settings)
     cluster.reload()
     await cluster.waitForRow("select 1 where current_setting('archive_command') <> '/bin/false'")
+  })
+
+  test('because another server archived segments of the same names says so, and leaves nothing', async () => {
+    const { archive, cluster } = source
+    await archiveEverything(cluster)
+    const current = await cluster.value<string>('select pg_walfile_name(pg_current_wal_insert_lsn())')
+    const directory = wal(archive)
+    const foreign = [-1, 0, 1, 2, 3].map((offset) =>
+      segmentName(1, segmentNumber(current, 1 << 24) + BigInt(offset), 1 << 24),
+    )
+    const [archived, ...later] = foreign.map((segment) => join(directory, `${segment}.zst`))
+    for (const path of later) copyFileSync(archived!, path)
+    const before = baseObjects(source)
+    const result = await archive.call('base-push', [...pushArguments(cluster), '--wal-timeout', '2s'])
+    for (const path of later) rmSync(path)
+    expect(result).toMatchObject({ code: 74, stdout: '' })
+    expect(result.stderr).toMatch(/holds one of that name.*0000000100000000000000[0-9A-F]{2}\.ready/)
+    expect(baseObjects(source)).toEqual(before)
+    await archiveEverything(cluster)
   })
 
   test('because a file cannot be read names it, and leaves nothing', async () => {

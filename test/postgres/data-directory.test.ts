@@ -1,7 +1,12 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { findDataDirectory, promoteRequested, recoveryMode } from '../../src/postgres/data-directory.ts'
+import {
+  findDataDirectory,
+  promoteRequested,
+  recoveryMode,
+  waitingWalFiles,
+} from '../../src/postgres/data-directory.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 function dataDirectory(): string {
@@ -78,4 +83,12 @@ describe('recovery', () => {
     writeFileSync(join(directory, 'promote'), '')
     expect(await promoteRequested(directory)).toBe(true)
   })
+})
+
+test('the files that wait to be archived are those with a .ready', async () => {
+  const directory = dataDirectory()
+  mkdirSync(join(directory, 'pg_wal/archive_status'), { recursive: true })
+  const names = ['000000010000000000000003.done', '000000010000000000000004.ready', '00000002.history.ready']
+  for (const name of names) writeFileSync(join(directory, 'pg_wal/archive_status', name), '')
+  expect(await waitingWalFiles(directory)).toEqual(new Set(['000000010000000000000004', '00000002.history']))
 })
