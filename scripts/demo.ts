@@ -33,7 +33,7 @@ async function demo(): Promise<void> {
   say(`\nSeawall on PostgreSQL 18: archive, back up, lose everything, get it back.`)
   say(`All of it happens in ${directory}; the servers run as ${serversUser().name} and listen on a socket there.`)
 
-  step('A cluster that archives its WAL', 'Where to archive to stands in one small file:')
+  step('A cluster that archives its WAL', 'One small file says where the archive is:')
   showCommand(`cat ${config}`)
   quote(yaml)
   const settings = {
@@ -125,13 +125,17 @@ Wire your own cluster
    1. Install the executables where the server's user can read them:
         npm pack && sudo npm install -g ./seawall-*.tgz
    2. Make a directory on another disk or machine that the server's user owns, and name it in /etc/seawall/seawall.yaml:
-        archive: file:///backup/wal
+        archive: file:///backup
         cluster: main
    3. In postgresql.conf, then restart:
+        wal_level = replica
         archive_mode = on
+        archive_timeout = 60
         archive_command = '/usr/local/bin/wal-push --config /etc/seawall/seawall.yaml %p'
    4. Every night, as the server's user:
-        base-push --config /etc/seawall/seawall.yaml --pgdata /path/to/data && wal-prune --config /etc/seawall/seawall.yaml`)
+        /usr/local/bin/base-push --config /etc/seawall/seawall.yaml --pgdata /path/to/data &&
+        /usr/local/bin/wal-prune --config /etc/seawall/seawall.yaml
+   README.md has the same with every detail, and the way back.`)
 }
 
 function insertPayments(count: number): string {

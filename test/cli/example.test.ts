@@ -24,7 +24,7 @@ test('it can be used as it is: the defaults, and an archive', async () => {
   const flags = parseFlags(['--config', path, 'done'], everything)
   const { options } = await resolveSettings(everything, flags, {}, '/')
   for (const [name, spec] of Object.entries(OPTIONS)) {
-    const value = name === 'archive' ? 'file:///backup/wal' : spec.default
+    const value = name === 'archive' ? 'file:///backup' : spec.default
     expect([name, options[name as OptionName]]).toEqual([name, value])
   }
 })

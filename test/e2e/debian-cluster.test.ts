@@ -74,7 +74,7 @@ test.skipIf(!canCreate)('is archived, backed up, and restored to the moment befo
     .replaceAll('/etc/postgresql/15/main/postgresql.conf', configuration)
     .replaceAll('/var/lib/postgresql/restored', restored)
     .replaceAll('-p 5433', `-p ${port + 1}`)
-    .replace('pg_ctl ', `pg_ctl -l ${join(place, 'restored.log')} `)
+    .replaceAll('/tmp/restored.log', join(place, 'restored.log'))
   expect(await run(['sh', '-ec', start])).toMatchObject({ code: 0 })
   onCleanUp(async () => {
     await run([join(programs, 'pg_ctl'), '-D', restored, '-m', 'immediate', 'stop'])
