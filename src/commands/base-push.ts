@@ -58,7 +58,7 @@ export const basePush: Command<(typeof options)[number]> = {
   ],
   examples: [
     'base-push --archive file:///backup --pgdata /var/lib/postgresql/18/main',
-    '15 3 * * *  base-push --config /etc/seawall/seawall.yaml     # in the crontab of user postgres',
+    'base-push --config /etc/seawall/seawall.yaml --pgdata /var/lib/postgresql/18/main --fast-checkpoint --json',
   ],
 
   async run(context, values) {
@@ -108,6 +108,7 @@ async function push(
       remembered,
       createArchive: values['create-archive'],
       dataDirectory,
+      uid: context.uid,
       log: context.log,
     },
     calls,
