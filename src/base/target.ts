@@ -112,9 +112,20 @@ function targetTime(text: string): TargetTime {
   if (time) return time
   throw usage(
     `--target-time "${text}"`,
-    'it is no date and time with a time zone',
+    whatIsWrongWith(text),
     'Write it like "2026-11-22 03:15:00+00" or 2026-11-22T04:15:00.5+01:00.',
   )
+}
+
+function whatIsWrongWith(text: string): string {
+  if (parseTargetTime(`${text}+00`))
+    return 'it has no time zone, without which it means another moment on another machine'
+  const withoutName = text.replace(/ ?[A-Za-z][A-Za-z_/]*$/, '')
+  if (withoutName !== text && parseTargetTime(`${withoutName}+00`)) {
+    return 'names of time zones are not understood, only offsets from UTC'
+  }
+  const isWellFormed = /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d/.test(text) && /(Z|UTC|[+-]\d\d(:?\d\d)?)$/.test(text)
+  return isWellFormed ? 'there is no such moment or offset' : 'it is no date and time with a time zone'
 }
 
 function targetLsn(text: string): Lsn {

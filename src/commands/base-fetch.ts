@@ -103,6 +103,14 @@ export const baseFetch: Command<(typeof options)[number]> = {
 
 function readPositionals({ cwd }: Context, positionals: readonly string[]) {
   const [first, second] = positionals
+  if (second === undefined && (first === 'latest' || isBackupId(first!))) {
+    throw new SeawallError('usage', {
+      operation: 'restore into',
+      object: `"${first}"`,
+      reason: 'it names a backup, and no directory was named',
+      hint: `Call it as base-fetch ${first} DIR; for a directory of that name write ./${first}.`,
+    })
+  }
   const backup = second === undefined ? undefined : first
   if (backup !== undefined && backup !== 'latest' && !isBackupId(backup)) {
     throw new SeawallError('usage', {
@@ -154,15 +162,15 @@ function describe(context: Context, fetched: Fetched, elapsed: number, archives:
       ? `it starts as a standby that follows the archive along timeline ${timeline} and later ones`
       : `it recovers along timeline ${timeline} to ${describeTarget(settings.target)}, then: ${actionOf(fetched)}`,
     `restore_command = ${toText(settings.restoreCommand)}`,
-    `start it with PostgreSQL ${major}: pg_ctl -D ${quote(directory)} start`,
+    `start it with PostgreSQL ${major}, on another port while the original runs:`,
+    `  ${startCommand(directory, record.outsideFiles)}`,
   ]
   if (tablespaces.some(({ location, directory: to }) => location !== to)) {
     lines.push('pg_verifybackup will report tablespace_map, which names the new places of the tablespaces')
   }
   if (record.outsideFiles.length > 0) {
     lines.push(
-      `the server kept configuration outside of its data directory, which no backup holds: ${record.outsideFiles.join(', ')};` +
-        ' start with -c config_file=… (and with hba_file and ident_file), or with the tools of the distribution',
+      `the server kept configuration outside of its data directory, which no backup holds: ${record.outsideFiles.join(', ')}`,
     )
   }
   if (context.uid === 0) {
@@ -174,6 +182,14 @@ function describe(context: Context, fetched: Fetched, elapsed: number, archives:
       : 'archive_mode = off: this copy does not archive into the place of the original; when the copy takes over, ALTER SYSTEM RESET archive_mode, restart it, and run base-push at once, because WAL that was finished meanwhile may be gone',
   )
   return lines
+}
+
+/** On Debian postgresql.conf lies elsewhere, and names the original's data directory. */
+function startCommand(directory: string, outsideFiles: readonly string[]): string {
+  const config = outsideFiles.find((file) => file.endsWith('.conf') && !/(hba|ident)\.conf$/.test(file))
+  const settings = config === undefined ? [] : [`-c config_file=${quote(config)} -c data_directory=${quote(directory)}`]
+  const options = [...settings, '-p 5433'].join(' ')
+  return `pg_ctl -D ${quote(directory)} -l restored.log -o ${quote(options)} start`
 }
 
 function toText(bytes: string): string {

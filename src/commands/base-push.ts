@@ -64,9 +64,11 @@ export const basePush: Command<(typeof options)[number]> = {
   async run(context, values) {
     const started = context.clock.monotonic()
     const given = await findDataDirectory({ pgdata: values.pgdata, cwd: context.cwd })
+    const postmaster = given === undefined ? undefined : await runningPostmaster(given)
+    if (given !== undefined && !postmaster) throw notRunning(given)
     const connection = await connect({
       dsn: values.dsn,
-      postmaster: given === undefined ? undefined : await runningPostmaster(given),
+      postmaster,
       applicationName: 'seawall base-push',
       signal: context.signal,
     })
@@ -124,6 +126,15 @@ async function push(
     level,
     fastCheckpoint: values['fast-checkpoint'],
     walTimeout: values['wal-timeout'],
+  })
+}
+
+function notRunning(dataDirectory: string): SeawallError {
+  return new SeawallError('postgres', {
+    operation: 'back up',
+    object: dataDirectory,
+    reason: 'no server runs on it: it has no postmaster.pid of a running process',
+    hint: 'Start the server. A base backup is taken from a running one.',
   })
 }
 

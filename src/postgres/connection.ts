@@ -137,10 +137,16 @@ function explain(cause: unknown): { reason: string; hint: string } {
   const code = cause instanceof pg.DatabaseError ? cause.code : errno(cause)
   const reason = reasonOf(cause) || code || 'the connection failed'
   if (code === 'ECONNREFUSED' || code === 'ENOENT' || code === '57P03') {
-    return { reason, hint: 'Start the server, or name another one with --dsn, PGHOST or PGPORT.' }
+    return {
+      reason,
+      hint: 'Start the server; name its data directory with --pgdata, by which its socket and port are found, or itself with --dsn, PGHOST or PGPORT.',
+    }
   }
   if (code?.startsWith('28')) {
-    return { reason, hint: 'Let this user in by pg_hba.conf, or name another one with --dsn or PGUSER.' }
+    return {
+      reason,
+      hint: "Run this as the server's user (runuser -u postgres -- …), name another role with --dsn or PGUSER, or let this one in by pg_hba.conf.",
+    }
   }
   if (code === '42501') {
     return {

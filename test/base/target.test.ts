@@ -23,19 +23,20 @@ describe('a target time', () => {
   })
 
   test.each([
-    '2026-11-22 03:15:00',
-    '2026-11-22',
-    'yesterday',
-    '2026-02-30 00:00:00Z',
-    '2026-11-22 24:00:00Z',
-    '2026-11-22 23:60:00Z',
-    '2026-11-22 03:15:00+16',
-    '2026-11-22 03:15:00 CET',
-    '2026-11-22 03:15:00.1234567Z',
-    ' 2026-11-22 03:15:00Z',
-  ])('%j is refused', (text) => {
+    ['2026-11-22 03:15:00', /it has no time zone/],
+    ['2026-11-22', /no date and time/],
+    ['yesterday', /no date and time/],
+    ['2026-02-30 00:00:00Z', /no such moment/],
+    ['2026-11-22 24:00:00Z', /no such moment/],
+    ['2026-11-22 23:60:00Z', /no such moment/],
+    ['2026-11-22 03:15:00+16', /no such moment or offset/],
+    ['2026-11-22 03:15:00 CET', /only offsets/],
+    ['2026-11-22 03:15:00 Europe/Vienna', /only offsets/],
+    ['2026-11-22 03:15:00.1234567Z', /no such moment/],
+    [' 2026-11-22 03:15:00Z', /no date and time/],
+  ])('%j is refused, and the message says why', (text, reason) => {
     expect(parseTargetTime(text)).toBeUndefined()
-    expect(() => parseTarget({ ...none, 'target-time': text })).toThrow(/time zone/)
+    expect(() => parseTarget({ ...none, 'target-time': text })).toThrow(reason)
   })
 
   test('means the same moment as the date that it was made of', () => {
