@@ -28,7 +28,7 @@ const excludedFiles: ReadonlySet<BytePath> = new Set([
 
 const relation = /^(\d+)(?:_(fsm|vm|init))?(?:\.\d+)?$/
 const temporaryRelation = /^t\d+_\d+(?:_(?:fsm|vm|init))?(?:\.\d+)?$/
-const databaseDirectory = /^(?:base|(?:pg_tblspc\/\d+\/)?PG_\d+(?:\.\d+)?_\d+)\/\d+$/
+const databaseDirectory = /^(?:base|pg_tblspc\/\d+\/PG_\d+_\d+)\/\d+$/
 
 /** Whether the contents of this directory (a path below the data directory) are left out. */
 export function isEmptied(path: BytePath): boolean {
@@ -41,7 +41,12 @@ export function isEmptied(path: BytePath): boolean {
  */
 export function isExcluded(path: BytePath): boolean {
   const name = nameOf(path)
-  return name.startsWith('pgsql_tmp') || name.startsWith('pg_internal.init') || excludedFiles.has(path)
+  return (
+    name.startsWith('pgsql_tmp') ||
+    name.startsWith('pg_internal.init') ||
+    name === 'pg_filenode.map.tmp' ||
+    excludedFiles.has(path)
+  )
 }
 
 /** Whether a directory holds the relations of a database. */

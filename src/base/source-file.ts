@@ -1,9 +1,10 @@
 /** Reads the files of a data directory whose server goes on writing to them. */
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { type Clock, systemClock } from '../core/clock.ts'
 import { errno, localIoError, SeawallError } from '../core/errors.ts'
-import { display, toBytes } from './byte-path.ts'
-import { mustBeWhole } from './exclusions.ts'
+import { display, parentOf, toBytes } from './byte-path.ts'
+import { isDatabaseDirectory, mustBeWhole } from './exclusions.ts'
 import { factsOf, type ScanEntry } from './scan.ts'
 
 export interface SourceFile {
@@ -18,12 +19,17 @@ export interface SourceFile {
   close(): Promise<void>
 }
 
+/** Milliseconds that the server may need to remove the rest of a dropped database. */
+const dropPatience = 25_000
+const dropPoll = 100
+
 /**
- * Opens a file that a scan found; undefined if it has vanished, as a file of a dropped relation does.
+ * Opens a file that a scan found; undefined if it has vanished, as a file of a dropped relation does, or all of a dropped
+ * database.
  * @throws SeawallError `refused` if a file that may not vanish or shrink does, `local-io` for anything else.
  */
-export async function openSource(found: ScanEntry): Promise<SourceFile | undefined> {
-  const handle = await openFile(found)
+export async function openSource(found: ScanEntry, clock: Clock = systemClock): Promise<SourceFile | undefined> {
+  const handle = await openFile(found, clock)
   if (!handle) return undefined
   try {
     const stats = await handle.stat()
@@ -36,12 +42,33 @@ export async function openSource(found: ScanEntry): Promise<SourceFile | undefin
   }
 }
 
-async function openFile(found: ScanEntry): Promise<FileHandle | undefined> {
+async function openFile(found: ScanEntry, clock: Clock): Promise<FileHandle | undefined> {
   try {
     return await open(toBytes(found.source), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
-    if (errno(error) === 'ENOENT' && !mustBeWhole(found.path)) return undefined
-    if (errno(error) === 'ENOENT') throw changed(found, 'it has vanished', error)
+    if (errno(error) !== 'ENOENT') throw failure(found, error)
+    if (!mustBeWhole(found.path) || (await isDropped(found, clock))) return undefined
+    throw changed(found, 'it has vanished', error)
+  }
+}
+
+/** Whether a file of a database is gone because the whole database goes. WAL replay drops what the backup has got of it. */
+async function isDropped(found: ScanEntry, clock: Clock): Promise<boolean> {
+  if (!isDatabaseDirectory(parentOf(found.path))) return false
+  const end = clock.monotonic() + dropPatience
+  while (await directoryExists(found)) {
+    if (clock.monotonic() > end) return false
+    await clock.sleep(dropPoll)
+  }
+  return true
+}
+
+async function directoryExists(found: ScanEntry): Promise<boolean> {
+  try {
+    await lstat(toBytes(parentOf(found.source)))
+    return true
+  } catch (error) {
+    if (errno(error) === 'ENOENT') return false
     throw failure(found, error)
   }
 }
