@@ -1,5 +1,6 @@
 /** Takes a full base backup of a running server, and publishes it only when everything that it needs is archived. */
-
+import { realpath } from 'node:fs/promises'
+import path from 'node:path'
 import { damagedFiles } from '../archive/backups.ts'
 import type { Codec, Level } from '../codec/codec.ts'
 import { backupId, type ClusterLayout } from '../core/archive-layout.ts'
@@ -7,6 +8,7 @@ import {
   type BackupPart,
   type BackupRecord,
   formatBackupRecord,
+  parseBackupRecord,
   type StoredFile,
   type Tablespace,
 } from '../core/backup-record.ts'
@@ -16,10 +18,12 @@ import { segmentName, segmentNumberAt } from '../core/wal-names.ts'
 import { type BackupSession, type BackupStop, startBackup } from '../postgres/backup-session.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { waitingWalFiles } from '../postgres/data-directory.ts'
+import { readDatabases } from '../postgres/databases.ts'
 import { proveOwnership } from '../postgres/identity.ts'
 import { type ArchiverState, readArchiverState, type ServerSettings } from '../postgres/settings.ts'
 import type { CallOptions, Storage } from '../storage/storage.ts'
-import { bytePathOf, toText } from './byte-path.ts'
+import { type BytePath, bytePathOf, toText } from './byte-path.ts'
+import { isEvidence, requireComplete } from './completeness.ts'
 import { catalogVersionOf, readControlBytes } from './control.ts'
 import { type FilesEntry, formatFilesLine } from './files-list.ts'
 import { type ManifestText, manifestText } from './manifest.ts'
@@ -29,7 +33,7 @@ import { SYNC_PATIENCE, withPatience } from './patience.ts'
 import { planParts } from './plan.ts'
 import { type Progress, type ProgressOutput, reportProgress } from './progress.ts'
 import { listTablespaces, type ScanEntry, type ScannedTablespace, scanDataDirectory, scanTablespace } from './scan.ts'
-import { parseTablespaceMap } from './tablespace-map.ts'
+import { absoluteTablespaceMap, parseTablespaceMap } from './tablespace-map.ts'
 import { openTextObject, type TextObject } from './text-object.ts'
 import { waitForWal } from './wait-for-wal.ts'
 
@@ -100,6 +104,9 @@ class Attempt {
   readonly #manifestObject: TextObject
   readonly #filesObject: TextObject
   readonly #progress: Progress
+  readonly #evidence = new Set<BytePath>()
+  /** Whether there may be a backup.json of this attempt. */
+  #isPublished = false
   #fileCount = 0
   #totalSize = 0
 
@@ -135,8 +142,18 @@ class Attempt {
     for (const { tablespace, scan } of scans) {
       for await (const entries of planParts(scan(log.warn.bind(log)))) await this.#makePart(tablespace, entries)
     }
+    await requireComplete({
+      dataDirectory,
+      tablespaces,
+      versionDirectory,
+      databases: () => readDatabases(connection),
+      recorded: this.#evidence,
+      clock,
+      signal: this.#calls.signal,
+      progressed,
+    })
     const control = await readControlBytes(dataDirectory, clock)
-    const stop = await this.#session.stop()
+    const stop = await this.#stop()
     await proveOwnership(connection, this.#options.dataDirectory)
     await this.#makeLastPart(stop, control)
     this.#progress.end()
@@ -173,18 +190,28 @@ class Attempt {
     await this.#filesObject.abandon(reason)
     for (const writer of this.#open) await writer.abandon(reason)
     if (this.#created.length === 0) return
-    const keys = [layout.backupRecord(this.#id), ...this.#created]
     try {
-      // Not with the signal of the attempt, which may be what ended it.
-      await storage.remove(keys)
+      // First, so that what is half removed is no backup. Not with the signal of the attempt, which may be what ended it.
+      await storage.remove([layout.backupRecord(this.#id)])
+      this.#isPublished = false
+      await storage.remove(this.#created)
       log.info(`the backup failed; what it had written to ${layout.base(this.#id)} was removed`)
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error)
       log.warn(
         `the backup failed, and what it had written to ${layout.base(this.#id)} could not be removed: ${failure}. ` +
-          'It is no backup, because it has no backup.json, and wal-prune removes it when it is older than a day',
+          (this.#isPublished
+            ? 'Remove its backup.json by hand: the backup is not whole'
+            : 'It is no backup, because it has no backup.json, and wal-prune removes it when it is older than a day'),
       )
     }
+  }
+
+  async #stop(): Promise<BackupStop> {
+    const stop = await this.#session.stop()
+    if (stop.tablespaceMap === '') return stop
+    const directory = await realpath(path.join(this.#options.dataDirectory, 'pg_tblspc'))
+    return { ...stop, tablespaceMap: absoluteTablespaceMap(stop.tablespaceMap, directory) }
   }
 
   #scansOf(tablespaces: readonly ScannedTablespace[], versionDirectory: string): Scan[] {
@@ -220,8 +247,8 @@ class Attempt {
     const maker = this.#partMaker(null)
     const { mode, uid, gid } = control
     const mtime = Math.floor(stop.stoppedAt.getTime() / 1000)
-    const memoryFile = (path: string, text: string): MemoryFile => ({
-      path,
+    const memoryFile = (name: string, text: string): MemoryFile => ({
+      path: name,
       content: Buffer.from(text, 'utf8'),
       mode,
       mtime,
@@ -258,6 +285,7 @@ class Attempt {
 
   async #recordEntry(entry: FilesEntry): Promise<void> {
     await this.#filesObject.write(formatFilesLine(entry))
+    if (isEvidence(entry.path)) this.#evidence.add(entry.path)
     if (entry.kind === 'directory') return
     this.#fileCount += 1
     this.#totalSize += entry.size
@@ -283,7 +311,7 @@ class Attempt {
   ): BackupRecord {
     const { settings, layout } = this.#options
     const { start } = this.#session
-    const inside = (path: string) => path.startsWith(`${settings.dataDirectory}/`)
+    const inside = (file: string) => file.startsWith(`${settings.dataDirectory}/`)
     return {
       id: this.#id,
       systemIdentifier: layout.systemIdentifier,
@@ -298,7 +326,7 @@ class Attempt {
       dataChecksums: settings.dataChecksums,
       tablespaces: tablespacesOf(scanned, stop.tablespaceMap),
       dataDirectory: settings.dataDirectory,
-      outsideFiles: [settings.configFile, settings.hbaFile, settings.identFile].filter((path) => !inside(path)),
+      outsideFiles: [settings.configFile, settings.hbaFile, settings.identFile].filter((file) => !inside(file)),
       parts: this.#parts,
       files,
       manifest,
@@ -307,29 +335,41 @@ class Attempt {
     }
   }
 
-  /** Looks at everything once more, because somebody may have removed it for a leftover, and makes the backup complete. */
+  /**
+   * Makes the backup complete. Looks at everything before, because somebody may have removed it for a leftover, and after,
+   * because a wal-prune that saw no backup.json may have been at it. Who fails here discards the record too.
+   */
   async #publish(record: BackupRecord): Promise<void> {
     const { storage, layout, signal, progressed } = this.#options
     const calls = { signal, onProgress: progressed }
+    const key = layout.backupRecord(record.id)
+    const text = formatBackupRecord(record)
+    parseBackupRecord(text, key)
+    await this.#requireStored(record, calls)
+    this.#isPublished = true
+    const outcome = await storage.putIfAbsent(key, [Buffer.from(text, 'utf8')], calls)
+    if (outcome !== 'created') {
+      throw new SeawallError('conflict', {
+        operation: 'write',
+        object: key,
+        reason: 'it exists already',
+        hint: 'Run base-push again.',
+      })
+    }
+    await this.#requireStored(record, calls)
+  }
+
+  async #requireStored(record: BackupRecord, calls: CallOptions): Promise<void> {
+    const { storage, layout } = this.#options
     const objects = []
     for await (const object of storage.list(layout.base(record.id), calls)) objects.push(object)
     const damaged = damagedFiles(layout, record, objects)
-    if (damaged.length > 0) {
-      throw new SeawallError('archive-io', {
-        operation: 'complete the backup',
-        object: layout.base(record.id),
-        reason: `${damaged[0]} is not in ${storage.url} any more, or has another size than was written`,
-        hint: 'Find out who else changes the archive, and take the backup again.',
-      })
-    }
-    const key = layout.backupRecord(record.id)
-    const outcome = await storage.putIfAbsent(key, [Buffer.from(formatBackupRecord(record), 'utf8')], calls)
-    if (outcome === 'created') return
-    throw new SeawallError('conflict', {
-      operation: 'write',
-      object: key,
-      reason: 'it exists already',
-      hint: 'Run base-push again.',
+    if (damaged.length === 0) return
+    throw new SeawallError('archive-io', {
+      operation: 'complete the backup',
+      object: layout.base(record.id),
+      reason: `${damaged[0]} is not in ${storage.url} any more, or has another size than was written`,
+      hint: 'Find out who else changes the archive, and take the backup again.',
     })
   }
 
@@ -356,6 +396,6 @@ class Attempt {
 /** Those that were scanned, and those that the server knew when the backup began but that are gone. */
 function tablespacesOf(scanned: readonly ScannedTablespace[], map: string): Tablespace[] {
   const locations = new Map(parseTablespaceMap(map).map(({ oid, location }) => [oid, location]))
-  for (const { oid, location } of scanned) locations.set(oid, toText(location) ?? location)
+  for (const { oid, location } of scanned) locations.set(oid, toText(location)!)
   return [...locations].map(([oid, location]) => ({ oid, location })).sort((left, right) => left.oid - right.oid)
 }

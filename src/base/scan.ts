@@ -1,9 +1,10 @@
 /** Lists what belongs into a base backup, in a fixed order, while the server goes on changing it. */
 import { constants, type Stats } from 'node:fs'
 import { lstat, readdir, readlink, realpath } from 'node:fs/promises'
-import { errno, localIoError } from '../core/errors.ts'
+import { posix } from 'node:path'
+import { errno, localIoError, SeawallError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { type BytePath, display, join, toBytes } from './byte-path.ts'
+import { type BytePath, display, join, toBytes, toText } from './byte-path.ts'
 import { isDatabaseDirectory, isEmptied, isExcluded, isTransientRelation } from './exclusions.ts'
 import { MAX_OCTAL_11, type TarOwner } from './tar.ts'
 
@@ -25,18 +26,25 @@ export interface ScanEntry extends TarOwner {
 
 export interface ScannedTablespace {
   readonly oid: number
-  /** Target of its symbolic link, absolute. */
+  /** Target of its symbolic link, absolute; valid UTF-8. */
   readonly location: BytePath
 }
 
-/** The tablespaces of a data directory that are symbolic links, by ascending oid. In-place ones are ordinary directories. */
+/**
+ * The tablespaces of a data directory that are symbolic links, by ascending oid. In-place ones are ordinary directories.
+ * @throws SeawallError `refused` for a location that is not UTF-8, `local-io`
+ */
 export async function listTablespaces(dataDirectory: BytePath): Promise<ScannedTablespace[]> {
-  const directory = join(dataDirectory, 'pg_tblspc')
+  const directory = await realPathOf(join(dataDirectory, 'pg_tblspc'))
   const tablespaces: ScannedTablespace[] = []
   for (const name of await namesIn(directory)) {
     if (!/^\d+$/.test(name)) continue
-    const location = await targetOf(join(directory, name))
-    if (location !== undefined) tablespaces.push({ oid: Number(name), location })
+    const target = await targetOf(join(directory, name))
+    if (target === undefined) continue
+    // A link may be relative, to the directory in which it stands.
+    const location = posix.resolve(directory, target)
+    if (toText(location) === undefined) throw notText(location)
+    tablespaces.push({ oid: Number(name), location })
   }
   return tablespaces.sort((left, right) => left.oid - right.oid)
 }
@@ -178,6 +186,15 @@ async function realPathOf(path: BytePath): Promise<BytePath> {
     if (errno(error) === 'ENOENT') return path
     throw unreadable('resolve', path, error)
   }
+}
+
+function notText(location: BytePath): SeawallError {
+  return new SeawallError('refused', {
+    operation: 'back up tablespace',
+    object: display(location),
+    reason: 'its location is not valid UTF-8, which backup.json cannot hold',
+    hint: 'Move the tablespace to a directory whose name is UTF-8.',
+  })
 }
 
 function unreadable(operation: string, path: BytePath, cause: unknown): Error {

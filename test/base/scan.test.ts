@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { bytePathOf } from '../../src/base/byte-path.ts'
 import { listTablespaces, type ScanEntry, scanDataDirectory, scanTablespace } from '../../src/base/scan.ts'
 import { openSource } from '../../src/base/source-file.ts'
+import type { Clock } from '../../src/core/clock.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 /** Makes files (and directories, with a slash at the end) below a directory. */
@@ -45,6 +46,8 @@ test('leaves out what PostgreSQL leaves out, and keeps the rest in byte order', 
       'global/1262',
       'global/pg_internal.init',
       'global/pg_internal.init.42',
+      'global/pg_filenode.map.tmp',
+      'base/1/pg_filenode.map.tmp',
     ],
     ...['pg_wal/000000010000000000000001', 'pg_wal/archive_status/x.done', 'pg_wal/summaries/y', 'pg_wal/other/'],
     ...['pg_xact/0000', 'pg_tblspc/', 'pg_logical/snapshots/', 'base/pgsql_tmp/pgsql_tmp1.1', 'base/1/pgsql_tmp9'],
@@ -158,6 +161,28 @@ test('symbolic links: pg_wal and emptied directories become directories, tablesp
   )
 })
 
+test('relative links of tablespaces are resolved where they stand, also behind a link to the data directory', async () => {
+  const parent = temporaryDirectory()
+  const directory = join(parent, 'deep/data')
+  place(directory, ['pg_tblspc/'])
+  symlinkSync('../../../ts', join(directory, 'pg_tblspc/16384'))
+  expect(await listTablespaces(bytePathOf(directory))).toEqual([{ oid: 16384, location: join(parent, 'ts') }])
+  symlinkSync('deep/data', join(parent, 'link'))
+  expect(await listTablespaces(bytePathOf(join(parent, 'link')))).toEqual([
+    { oid: 16384, location: join(parent, 'ts') },
+  ])
+})
+
+test('a tablespace whose location is not UTF-8 is refused', async () => {
+  const directory = temporaryDirectory()
+  place(directory, ['pg_tblspc/'])
+  symlinkSync(Buffer.from([0x2f, 0xe9, 0xff]), join(directory, 'pg_tblspc/16384'))
+  await expect(listTablespaces(bytePathOf(directory))).rejects.toMatchObject({
+    code: 'refused',
+    reason: expect.stringContaining('not valid UTF-8'),
+  })
+})
+
 test('names that are not UTF-8 keep their bytes', async () => {
   const directory = temporaryDirectory()
   const name = Buffer.from([0x6c, 0xe9, 0xff])
@@ -169,8 +194,26 @@ test('names that are not UTF-8 keep their bytes', async () => {
   await source?.close()
 })
 
-async function contentOf(entry: ScanEntry, meanwhile: () => void = () => {}): Promise<Buffer | undefined> {
-  const source = await openSource(entry)
+/** Sleeps take no time; `onSleep` is told how many there were. */
+function fastClock(onSleep: (sleeps: number) => void = () => {}): Clock {
+  let now = 0
+  let sleeps = 0
+  return {
+    now: () => new Date(now),
+    monotonic: () => now,
+    sleep: async (milliseconds) => {
+      now += milliseconds
+      onSleep(++sleeps)
+    },
+  }
+}
+
+async function contentOf(
+  entry: ScanEntry,
+  meanwhile: () => void = () => {},
+  clock = fastClock(),
+): Promise<Buffer | undefined> {
+  const source = await openSource(entry, clock)
   if (!source) return undefined
   try {
     meanwhile()
@@ -216,6 +259,19 @@ test.each(['base/1/PG_VERSION', 'base/1/pg_filenode.map', 'global/pg_filenode.ma
     })
   },
 )
+
+test.each(['PG_VERSION', 'pg_filenode.map'])('%s of a database that is dropped vanishes with it', async (name) => {
+  const directory = temporaryDirectory()
+  const entry = await entryAt(directory, `base/5/${name}`)
+  const database = join(directory, 'base/5')
+  rmSync(join(database, name))
+  writeFileSync(join(database, 'rest'), '')
+  const going = fastClock((sleeps) => {
+    if (sleeps === 20) rmSync(database, { recursive: true })
+  })
+  expect(await contentOf(entry, () => {}, going)).toBeUndefined()
+  expect(await contentOf(entry)).toBeUndefined()
+})
 
 test('a file that became a symbolic link is an error, and not followed', async () => {
   const directory = temporaryDirectory()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatTablespaceMap, parseTablespaceMap } from '../../src/base/tablespace-map.ts'
+import { absoluteTablespaceMap, formatTablespaceMap, parseTablespaceMap } from '../../src/base/tablespace-map.ts'
 import { areApart, mapTablespaces } from '../../src/base/tablespaces.ts'
 
 const two = [
@@ -52,4 +52,12 @@ test('a tablespace_map is read as it was written', () => {
     { oid: 16384, location: '/a' },
     { oid: 16385, location: '/b\nc\\' },
   ])
+})
+
+test('a tablespace_map with relative locations is made absolute, any other is left as it is', () => {
+  expect(absoluteTablespaceMap('16384 ../../ts\n16385 /slow/two\n', '/data/pg_tblspc')).toBe(
+    '16384 /ts\n16385 /slow/two\n',
+  )
+  const odd = '16384 /fast\\\none\n'
+  expect(absoluteTablespaceMap(odd, '/data/pg_tblspc')).toBe(odd)
 })

@@ -1,5 +1,5 @@
 /** base-push against a server at work: tablespaces, changes meanwhile, failures, interruption. */
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { segmentName, segmentNumber } from '../../src/core/wal-names.ts'
@@ -67,6 +67,8 @@ describe.each([15, 18] as const)('PostgreSQL %s', (version) => {
         await cluster.query(`create table dropped_${transactions} as select generate_series(1, 2000) as n`)
         if (transactions >= 2) await cluster.query(`drop table dropped_${transactions - 2}`)
         await cluster.query('update big set filler = filler where n % 400 = 0')
+        if (transactions % 4 === 0) await cluster.query(`create database churn_${transactions}`)
+        if (transactions % 4 === 2) await cluster.query(`drop database churn_${transactions - 2}`)
         if (transactions % 5 === 4) await cluster.query('truncate s; insert into s select generate_series(1, 50)')
       }
       return transactions
@@ -304,4 +306,35 @@ test('a symbolic link in the data directory is skipped with a warning, one to pg
   expect(existsSync(join(restored.dataDirectory, 'link'))).toBe(false)
   await restored.start()
   await restored.waitForPromotion()
+})
+
+test('a tablespace with a relative link is restored to where that led, and elsewhere', async () => {
+  const source = await archivingCluster()
+  const { archive, cluster } = source
+  const tablespace = join(cluster.dataDirectory, '../tablespace')
+  await run(['mkdir', tablespace])
+  await cluster.query(`create tablespace fast location '${tablespace}'`)
+  await cluster.query('create table t tablespace fast as select generate_series(1, 50) as n')
+  const oid = await cluster.value<string>("select oid::text from pg_tablespace where spcname = 'fast'")
+  await cluster.stop()
+  const link = join(cluster.dataDirectory, 'pg_tblspc', oid)
+  rmSync(link)
+  symlinkSync('../../tablespace', link)
+  await cluster.start()
+  const backup = await takeBackup(source)
+  const record = JSON.parse(readFileSync(join(backupDirectory(archive, backup), 'backup.json'), 'utf8'))
+  expect(record.tablespaces).toEqual([{ oid: Number(oid), location: tablespace }])
+  await cluster.stop()
+  await run(['mv', tablespace, `${tablespace}.lost`])
+  for (const [args, place] of [
+    [[], tablespace],
+    [['--tablespace', `${tablespace}=${tablespace}.new`], `${tablespace}.new`],
+  ] as const) {
+    const { restored } = await restoreBackup(archive, 18, args)
+    await restored.start()
+    await restored.waitForPromotion()
+    expect(Number(await restored.value('select count(*) from t'))).toBe(50)
+    expect(readlinkSync(join(restored.dataDirectory, 'pg_tblspc', oid))).toBe(place)
+    await restored.dispose()
+  }
 })
