@@ -1,5 +1,5 @@
 /** No lock-in: a cluster comes back to a point in time with a shell, zstd and tar, without anything of ours. */
-import { chmodSync, copyFileSync, existsSync, renameSync, symlinkSync } from 'node:fs'
+import { appendFileSync, chmodSync, copyFileSync, existsSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
@@ -38,6 +38,7 @@ describe.each(versions)('PostgreSQL %s', (version) => {
     await cluster.query(`create tablespace elsewhere location '${tablespace}'`)
     await cluster.query('create table t as select generate_series(1, 30000) as n')
     await cluster.query('create table e tablespace elsewhere as select generate_series(1, 3000) as n')
+    appendFileSync(join(cluster.dataDirectory, 'postgresql.auto.conf'), "work_mem = '5MB'\nrecovery_target_xid = '3'\n")
     const backup = await takeBackup(source)
     await cluster.query('insert into t values (0)')
     const time = (await momentNow(cluster)).replace('T', ' ').replace('Z', '+00')
@@ -53,7 +54,7 @@ describe.each(versions)('PostgreSQL %s', (version) => {
     const directory = newDirectory()
     const place = join(backupDirectory(archive, backup), '../..')
     const PATH = pathWith(['sh', 'zstd', 'tar', 'mkdir', 'ln'])
-    const restored = await run([script, place, backup.id, directory, time], { env: { PATH } })
+    const restored = await run([script, place, backup.id, directory, time, String(backup.timeline)], { env: { PATH } })
     expect(restored).toMatchObject({ code: 0, stdout: '', stderr: '' })
 
     if (existsSync(verifyBackup) && cluster.major === 15) {
@@ -66,6 +67,7 @@ describe.each(versions)('PostgreSQL %s', (version) => {
     await copy.waitForPromotion()
     expect(Number(await copy.value('select count(*) from t'))).toBe(30_001)
     expect(Number(await copy.value('select count(*) from e'))).toBe(3000)
+    expect(await copy.value("select current_setting('work_mem')")).toBe('5MB')
   })
 })
 
