@@ -61,7 +61,7 @@ export class PartMaker {
       await this.#addSmall([header], { kind: 'directory', path, mode, part: this.#options.number })
       return true
     }
-    const source = await openSource(found)
+    const source = await openSource(found, { signal: this.#options.signal })
     if (!source) return false
     try {
       if (source.entry.size < ownFrameSize) await this.#addSmallFile(source)

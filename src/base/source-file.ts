@@ -19,6 +19,11 @@ export interface SourceFile {
   close(): Promise<void>
 }
 
+interface Waiting {
+  readonly clock?: Clock
+  readonly signal?: AbortSignal
+}
+
 /** Milliseconds that the server may need to remove the rest of a dropped database. */
 const dropPatience = 25_000
 const dropPoll = 100
@@ -28,8 +33,8 @@ const dropPoll = 100
  * database.
  * @throws SeawallError `refused` if a file that may not vanish or shrink does, `local-io` for anything else.
  */
-export async function openSource(found: ScanEntry, clock: Clock = systemClock): Promise<SourceFile | undefined> {
-  const handle = await openFile(found, clock)
+export async function openSource(found: ScanEntry, waiting: Waiting = {}): Promise<SourceFile | undefined> {
+  const handle = await openFile(found, waiting)
   if (!handle) return undefined
   try {
     const stats = await handle.stat()
@@ -42,23 +47,23 @@ export async function openSource(found: ScanEntry, clock: Clock = systemClock): 
   }
 }
 
-async function openFile(found: ScanEntry, clock: Clock): Promise<FileHandle | undefined> {
+async function openFile(found: ScanEntry, waiting: Waiting): Promise<FileHandle | undefined> {
   try {
     return await open(toBytes(found.source), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (errno(error) !== 'ENOENT') throw failure(found, error)
-    if (!mustBeWhole(found.path) || (await isDropped(found, clock))) return undefined
+    if (!mustBeWhole(found.path) || (await isDropped(found, waiting))) return undefined
     throw changed(found, 'it has vanished', error)
   }
 }
 
 /** Whether a file of a database is gone because the whole database goes. WAL replay drops what the backup has got of it. */
-async function isDropped(found: ScanEntry, clock: Clock): Promise<boolean> {
+async function isDropped(found: ScanEntry, { clock = systemClock, signal }: Waiting): Promise<boolean> {
   if (!isDatabaseDirectory(parentOf(found.path))) return false
   const end = clock.monotonic() + dropPatience
   while (await directoryExists(found)) {
     if (clock.monotonic() > end) return false
-    await clock.sleep(dropPoll)
+    await clock.sleep(dropPoll, signal)
   }
   return true
 }

@@ -81,13 +81,15 @@ async function keysOf(storage: Storage): Promise<string[]> {
   return keys
 }
 
-test('databases that are dropped and created between finding and reading them do no harm', async () => {
+test('databases and tablespaces that are dropped and created between finding and reading them do no harm', async () => {
   await cluster.query('create database dropped')
   await cluster.query('create database moved tablespace fast')
+  await cluster.query(`create tablespace gone location '${temporaryDirectory()}'`)
   const storage = storageWithWal()
   const putIfAbsent = onWriting(storage.inner, 'part-00001.tar.zst', async () => {
     await cluster.query('drop database dropped')
     await cluster.query('drop database moved')
+    await cluster.query('drop tablespace gone')
     await cluster.query('create database created')
   })
   const record = await push({ ...storage, putIfAbsent })

@@ -213,7 +213,7 @@ async function contentOf(
   meanwhile: () => void = () => {},
   clock = fastClock(),
 ): Promise<Buffer | undefined> {
-  const source = await openSource(entry, clock)
+  const source = await openSource(entry, { clock })
   if (!source) return undefined
   try {
     meanwhile()
