@@ -155,7 +155,7 @@ export const OPTIONS: { readonly [Name in OptionName]: OptionSpec<OptionValues[N
   'wal-timeout': {
     kind: 'duration',
     minimum: 1,
-    describe: 'How long to wait, after the backup, until its WAL is in the archive, without any new WAL arriving',
+    describe: 'How long to wait, after the backup, for its WAL to be archived, while the archiver comes no closer',
     default: 300 * second,
   },
   'fast-checkpoint': {

@@ -33,7 +33,7 @@ export const walFetch: Command<(typeof options)[number]> = {
   exitCodes: [
     { exit: '0', meaning: 'the file is in place, complete and verified' },
     { exit: '1', meaning: 'the archive confirmed that there is no such file, and that this is an end and not a hole' },
-    { exit: '75', meaning: 'an error on a standby, or while a promotion is requested: PostgreSQL asks again' },
+    { exit: '75', meaning: 'an error on a standby, or during a promotion: PostgreSQL asks again, or goes on' },
     { exit: '255', meaning: 'any other error: PostgreSQL stops instead of opening with rows missing' },
     { exit: 'SIGTERM', meaning: 'the server is shutting down' },
   ],
