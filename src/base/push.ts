@@ -1,18 +1,9 @@
 /** Takes a full base backup of a running server, and publishes it only when everything that it needs is archived. */
 import { realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { damagedFiles } from '../archive/backups.ts'
 import type { Codec, Level } from '../codec/codec.ts'
 import { backupId, type ClusterLayout } from '../core/archive-layout.ts'
-import {
-  type BackupPart,
-  type BackupRecord,
-  formatBackupRecord,
-  parseBackupRecord,
-  type StoredFile,
-  type Tablespace,
-} from '../core/backup-record.ts'
-import { SeawallError } from '../core/errors.ts'
+import type { BackupPart, BackupRecord, StoredFile, Tablespace } from '../core/backup-record.ts'
 import type { Log } from '../core/log.ts'
 import { segmentName, segmentNumberAt } from '../core/wal-names.ts'
 import { type BackupSession, type BackupStop, startBackup } from '../postgres/backup-session.ts'
@@ -20,8 +11,9 @@ import type { Connection } from '../postgres/connection.ts'
 import { waitingWalFiles } from '../postgres/data-directory.ts'
 import { readDatabases } from '../postgres/databases.ts'
 import { proveOwnership } from '../postgres/identity.ts'
-import { type ArchiverState, readArchiverState, type ServerSettings } from '../postgres/settings.ts'
+import type { ServerSettings } from '../postgres/settings.ts'
 import type { CallOptions, Storage } from '../storage/storage.ts'
+import { archiverState, describeArchiver } from './archiver.ts'
 import { type BytePath, bytePathOf, toText } from './byte-path.ts'
 import { isEvidence, requireComplete } from './completeness.ts'
 import { catalogVersionOf, readControlBytes } from './control.ts'
@@ -32,6 +24,7 @@ import { type MemoryFile, PartMaker } from './part.ts'
 import { SYNC_PATIENCE, withPatience } from './patience.ts'
 import { planParts } from './plan.ts'
 import { type Progress, type ProgressOutput, reportProgress } from './progress.ts'
+import { publishRecord } from './publish.ts'
 import { listTablespaces, type ScanEntry, type ScannedTablespace, scanDataDirectory, scanTablespace } from './scan.ts'
 import { absoluteTablespaceMap, parseTablespaceMap } from './tablespace-map.ts'
 import { openTextObject, type TextObject } from './text-object.ts'
@@ -173,12 +166,18 @@ class Attempt {
       clock,
       log,
       waitingFiles: () => waitingWalFiles(this.#options.dataDirectory),
-      archiver: () => this.#archiverState(),
-      askArchiver: () => this.#askArchiver(),
+      archiver: () => archiverState(connection),
+      askArchiver: () => describeArchiver(connection, settings),
     }
     await waitForWal(wait, { signal, onProgress: progressed })
     const record = this.#recordOf(stop, tablespaces, files, manifest)
-    await this.#publish(record)
+    await publishRecord(storage, layout, record, {
+      signal,
+      onProgress: progressed,
+      onPublishing: () => {
+        this.#isPublished = true
+      },
+    })
     return record
   }
 
@@ -333,63 +332,6 @@ class Attempt {
       fileCount: this.#fileCount,
       totalSize: this.#totalSize,
     }
-  }
-
-  /**
-   * Makes the backup complete. Looks at everything before, because somebody may have removed it for a leftover, and after,
-   * because a wal-prune that saw no backup.json may have been at it. Who fails here discards the record too.
-   */
-  async #publish(record: BackupRecord): Promise<void> {
-    const { storage, layout, signal, progressed } = this.#options
-    const calls = { signal, onProgress: progressed }
-    const key = layout.backupRecord(record.id)
-    const text = formatBackupRecord(record)
-    parseBackupRecord(text, key)
-    await this.#requireStored(record, calls)
-    this.#isPublished = true
-    const outcome = await storage.putIfAbsent(key, [Buffer.from(text, 'utf8')], calls)
-    if (outcome !== 'created') {
-      throw new SeawallError('conflict', {
-        operation: 'write',
-        object: key,
-        reason: 'it exists already',
-        hint: 'Run base-push again.',
-      })
-    }
-    await this.#requireStored(record, calls)
-  }
-
-  async #requireStored(record: BackupRecord, calls: CallOptions): Promise<void> {
-    const { storage, layout } = this.#options
-    const objects = []
-    for await (const object of storage.list(layout.base(record.id), calls)) objects.push(object)
-    const damaged = damagedFiles(layout, record, objects)
-    if (damaged.length === 0) return
-    throw new SeawallError('archive-io', {
-      operation: 'complete the backup',
-      object: layout.base(record.id),
-      reason: `${damaged[0]} is not in ${storage.url} any more, or has another size than was written`,
-      hint: 'Find out who else changes the archive, and take the backup again.',
-    })
-  }
-
-  /** Once the backup has ended on the server, that may go away: its WAL may arrive all the same. */
-  async #archiverState(): Promise<ArchiverState | undefined> {
-    try {
-      return await readArchiverState(this.#options.connection)
-    } catch (error) {
-      if (error instanceof SeawallError && error.code === 'postgres') return undefined
-      throw error
-    }
-  }
-
-  async #askArchiver(): Promise<string> {
-    const { connection, settings } = this.#options
-    const { failedCount, lastFailed, lastArchived } = await readArchiverState(connection)
-    const facts = [`archive_mode is ${settings.archiveMode}`]
-    facts.push(lastArchived === undefined ? 'nothing was ever archived' : `the last archived file is ${lastArchived}`)
-    if (lastFailed !== undefined) facts.push(`${failedCount} attempts have failed, the last one for ${lastFailed}`)
-    return facts.join('; ')
   }
 }
 

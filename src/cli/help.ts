@@ -41,14 +41,15 @@ function optionEntry(name: OptionName): Entry {
   const spec: OptionSpec<unknown> = OPTIONS[name]
   const preset = formatDefault(spec)
   return [
-    spec.kind === 'switch' ? `--[no-]${name}` : `--${name} ${placeholder(spec)}`,
-    `${spec.describe}${preset === undefined ? '' : ` (default: ${preset})`} [${environmentName(name)}]`,
+    spec.kind === 'switch' ? `--${spec.flagOnly ? '' : '[no-]'}${name}` : `--${name} ${placeholder(spec)}`,
+    `${spec.describe}${preset === undefined ? '' : ` (default: ${preset})`} [${spec.flagOnly ? 'only as a flag' : environmentName(name)}]`,
   ]
 }
 
 function placeholder(spec: OptionSpec<unknown>): string {
   if (spec.kind === 'text' || spec.kind === 'texts') return spec.placeholder
   if (spec.kind === 'choice') return spec.choices.join('|')
+  if (spec.kind === 'count' && spec.maximum < 1000) return `${spec.minimum}..${spec.maximum}`
   return spec.kind === 'duration' ? 'DURATION' : 'N'
 }
 

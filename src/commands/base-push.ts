@@ -16,7 +16,7 @@ import { readControlFile } from '../postgres/pg-control.ts'
 import { runningPostmaster } from '../postgres/postmaster.ts'
 import { readSettings, type ServerSettings } from '../postgres/settings.ts'
 import { openStorage } from '../storage/open.ts'
-import { type Command, type Context, exitCodesOf } from './command.ts'
+import { type Command, type Context, exitCodesOf, WRITER_ERRORS } from './command.ts'
 import { COMMON_OPTIONS, levelOf, type OptionValues } from './options.ts'
 
 const options = [
@@ -41,20 +41,7 @@ export const basePush: Command<(typeof options)[number]> = {
   options,
   exitCodes: [
     { exit: '0', meaning: 'the backup is complete and durable in the archive, and so is the WAL that it needs' },
-    ...exitCodesOf(
-      'conflict',
-      'usage',
-      'refused',
-      'archive-missing',
-      'archive-io',
-      'corrupt',
-      'newer-format',
-      'postgres',
-      'local-io',
-      'internal',
-      'timeout',
-      'interrupted',
-    ),
+    ...exitCodesOf(...WRITER_ERRORS, 'postgres'),
   ],
   examples: [
     'base-push --archive file:///backup --pgdata /var/lib/postgresql/18/main',

@@ -51,7 +51,25 @@ export interface Command<Names extends OptionName = OptionName> {
   run(context: Context, options: Pick<OptionValues, Names>, positionals: readonly string[]): Promise<Outcome>
 }
 
-/** Rows of the one table of exit codes, for a command's `exitCodes`. */
+/** Rows of the one table of exit codes, for a command's `exitCodes`, lowest first. */
 export function exitCodesOf(...codes: ErrorCode[]): Command['exitCodes'] {
-  return codes.map((code) => ({ exit: String(EXIT_CODES[code].exit), meaning: EXIT_CODES[code].meaning }))
+  return codes
+    .map((code) => EXIT_CODES[code])
+    .sort((one, other) => one.exit - other.exit)
+    .map(({ exit, meaning }) => ({ exit: String(exit), meaning }))
 }
+
+/** How every command that writes to an archive can fail. */
+export const WRITER_ERRORS = [
+  'conflict',
+  'usage',
+  'refused',
+  'archive-missing',
+  'archive-io',
+  'corrupt',
+  'newer-format',
+  'local-io',
+  'internal',
+  'timeout',
+  'interrupted',
+] as const satisfies ErrorCode[]

@@ -6,7 +6,7 @@ import { SeawallError } from '../core/errors.ts'
 import { parseWalFileName, type WalFile } from '../core/wal-names.ts'
 import { openStorage } from '../storage/open.ts'
 import { pushWalFile } from '../wal/push.ts'
-import { type Command, exitCodesOf } from './command.ts'
+import { type Command, exitCodesOf, WRITER_ERRORS } from './command.ts'
 import { findLocalCluster, layoutByDataDirectory } from './data-directory-cluster.ts'
 import { COMMON_OPTIONS, levelOf } from './options.ts'
 
@@ -27,19 +27,7 @@ export const walPush: Command<(typeof options)[number]> = {
   options,
   exitCodes: [
     { exit: '0', meaning: 'the file is durable in the archive, with exactly this content' },
-    ...exitCodesOf(
-      'conflict',
-      'usage',
-      'refused',
-      'archive-missing',
-      'archive-io',
-      'corrupt',
-      'newer-format',
-      'local-io',
-      'internal',
-      'timeout',
-      'interrupted',
-    ),
+    ...exitCodesOf(...WRITER_ERRORS),
   ],
   examples: ["archive_command = '/usr/local/bin/wal-push --archive file:///backup %p'"],
 
