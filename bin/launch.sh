@@ -67,7 +67,8 @@ launch() {
     complain 'there is no Node runtime; install again with optional dependencies, or put node on the PATH'
     fail
   fi
-  unset NODE_OPTIONS
+  # Of the server's environment nothing may reach the runtime: each of these can make it fail, hang or write files.
+  unset NODE_OPTIONS NODE_PATH NODE_V8_COVERAGE NODE_COMPILE_CACHE NODE_REDIRECT_WARNINGS NODE_CHANNEL_FD NODE_DEBUG
   child='' received=''
   trap 'forward HUP' HUP
   trap 'forward INT' INT
@@ -96,18 +97,19 @@ explain() {
   case $status in
     0) complain 'ended without a result; please report this defect' ;;
     126 | 127) complain "the runtime $node could not be started" ;;
-    134) complain 'the runtime aborted (signal 6), usually for lack of memory' ;;
+    134) complain 'the runtime aborted (signal 6), usually for lack of memory: check ulimit -v and the memory of the machine' ;;
     137) complain 'killed (signal 9): by the system for lack of memory, by an operator, or by itself because a file system hangs' ;;
     12[89] | 1[3-9]? | 2??) complain "ended by signal $((status - 128))" ;;
+    [1-9] | 1[0-4]) complain "the runtime $node failed by itself (code $status); see above, and check ulimit -n and the installation" ;;
     *) complain "ended with the unexpected code $status" ;;
   esac
 }
 
-# The end of an executable whose exit codes are 0 and 1..99.
+# The end of an executable whose exit codes are 0 and 1..75, of which errors are reported 20 higher: below are Node's own.
 end_job() {
   case $status in
     100) finish 0 ;;
-    [1-9] | [1-9][0-9]) finish "$status" ;;
+    2[1-9] | [3-8]? | 9[0-5]) finish $((status - 20)) ;;
   esac
   [ -n "$received" ] || explain
   fail
@@ -123,7 +125,7 @@ end_fetch() {
     101) finish 1 ;;
     102) finish 75 ;;
     103) finish 255 ;;
-    [1-9] | [1-9][0-9]) fail ;;
+    2[1-9] | [3-8]? | 9[0-5]) fail ;;
   esac
   [ -n "$received" ] || explain
   fail

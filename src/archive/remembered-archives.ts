@@ -52,7 +52,7 @@ export async function openRememberedArchives(choice: StateDirectoryChoice): Prom
     async prepare() {
       const archives = path.join(directory, 'archives')
       try {
-        await mkdir(archives, { recursive: true, mode: 0o700 })
+        await makeDirectories(archives)
         await access(archives, constants.W_OK | constants.X_OK)
       } catch (cause) {
         throw localIoError('write the state directory', archives, cause, hint)
@@ -110,6 +110,22 @@ async function isThere(file: string, own: boolean): Promise<boolean> {
   } catch (cause) {
     if (errno(cause) === 'ENOENT' || !own) return false
     throw localIoError('tell from the state directory whether the archive was used before:', file, cause, hint)
+  }
+}
+
+/** One by one: Node's own recursive mkdir never ends on a file system that says ENOENT where the parent exists. */
+async function makeDirectories(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 })
+  } catch (error) {
+    if (errno(error) === 'EEXIST') return
+    const parent = path.dirname(directory)
+    const parentIsMissing = errno(error) === 'ENOENT' && parent !== directory && !(await isThere(parent, false))
+    if (!parentIsMissing) throw error
+    await makeDirectories(parent)
+    await mkdir(directory, { mode: 0o700 }).catch((raced) => {
+      if (errno(raced) !== 'EEXIST') throw raced
+    })
   }
 }
 

@@ -5,7 +5,7 @@ import type { Command, Context, Outcome } from '../commands/command.ts'
 import type { LogLevel, OptionName } from '../commands/options.ts'
 import { systemClock } from '../core/clock.ts'
 import { formatDuration } from '../core/duration.ts'
-import { reasonOf, SeawallError } from '../core/errors.ts'
+import { localIoError, reasonOf, SeawallError } from '../core/errors.ts'
 import { EXIT_CODES, LAUNCHER } from '../core/exit-codes.ts'
 import type { Log } from '../core/log.ts'
 import { startDeadline } from './deadline.ts'
@@ -22,6 +22,8 @@ const timeToCleanUp = 5000
 
 /** Runs a command as this process, and ends the process. */
 export async function main<Names extends OptionName>(command: Command<Names>): Promise<never> {
+  // The server's user reads and writes what it creates, whatever mask it was started with.
+  process.umask(process.umask() & 0o077)
   const output = errorOutput()
   let log = createLogger({ name: command.name, level: 'info', format: formatBeforeOptions(), write: output.writeLines })
   // Whatever escapes, and a command that waits for nothing, must not look like a success.
@@ -35,7 +37,7 @@ export async function main<Names extends OptionName>(command: Command<Names>): P
       print(flags.help ? helpText(command as unknown as Command<OptionName>) : `${command.name} (seawall) ${VERSION}\n`)
       return end(output, LAUNCHER.done)
     }
-    const settings = await resolveSettings(command, flags, process.env, process.cwd())
+    const settings = await resolveSettings(command, flags, process.env, currentDirectory())
     const options = settings.options as Record<string, unknown>
     log = createLogger({
       name: command.name,
@@ -83,7 +85,7 @@ async function run<Names extends OptionName>(
     signal: abort.signal,
     progressed: deadline?.progressed ?? (() => {}),
     limitIdleTime: deadline?.limit ?? (() => {}),
-    cwd: process.cwd(),
+    cwd: currentDirectory(),
     binDirectory: binDirectory(),
     configFile: settings.configFile,
     uid: process.getuid?.(),
@@ -175,6 +177,19 @@ function interrupted(name: string, signal: Termination): SeawallError {
   })
 }
 
+function currentDirectory(): string {
+  try {
+    return process.cwd()
+  } catch (cause) {
+    throw localIoError(
+      'enter',
+      'the current directory',
+      cause,
+      'It was removed, or may not be read: start in another one.',
+    )
+  }
+}
+
 /** The launchers' directory beside `dist/`, or, when the sources run directly, beside `src/`. */
 function binDirectory(): string {
   const here = fileURLToPath(import.meta.url)
@@ -193,12 +208,13 @@ function formatBeforeOptions(): 'text' | 'json' {
  */
 async function end(output: ErrorOutput, status: number): Promise<never> {
   output.showProgress('')
+  const privateCode = status < LAUNCHER.done ? status + LAUNCHER.errorOffset : status
   const limit = performance.now() + timeToCleanUp
   while (isCallUnderWay()) {
     if (performance.now() > limit) process.kill(process.pid, 'SIGKILL')
     await systemClock.sleep(10)
   }
-  process.exit(status)
+  process.exit(privateCode)
 }
 
 function isCallUnderWay(): boolean {

@@ -2,11 +2,14 @@
  * Every exit code of every executable: the one table that `--help`, the README and the launchers repeat.
  *
  * The launchers in bin/ translate what Node reports, because Node's own codes lie (a promise that never settles ends
- * in 0, an uncaught error in 1). Node therefore reports success as a private code, and its own 0 counts as a failure.
+ * in 0, an uncaught error in 1, other troubles of its own in 2 to 14). So everything is reported by a private code, and
+ * Node's own count as failures without a result.
  */
 
 /** Private codes from Node to its launcher. Never seen by PostgreSQL. */
 export const LAUNCHER = {
+  /** Added to the code of an error in the table below: 21..95. */
+  errorOffset: 20,
   /** The job is done. The launcher turns it into 0. */
   done: 100,
   /** wal-fetch only: the archive confirmed that the file is not there, and that this is an end and not a hole. */

@@ -1,6 +1,6 @@
 /** The built executables, through their launchers: whole, on the pinned runtime and on an older one without its zstd. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -74,6 +74,57 @@ test('wal-fetch answers an error as --on-error says, whatever stands in the data
 test('--on-error poll holds even where the data directory is wrong', () => {
   const argv = ['--on-error', 'poll', '--pgdata', '/wrong', '000000010000000000000003', 'RECOVERYXLOG']
   expect(run(join(checkout, 'bin/wal-fetch'), argv).status).toBe(75)
+})
+
+const inShell = (argv: readonly string[], script: string) =>
+  spawnSync('sh', ['-c', script, 'sh', ...argv], { cwd: '/', env: { PATH: '/usr/bin:/bin' }, encoding: 'utf8' })
+
+test('a runtime that cannot even start is not taken for a result of the job', () => {
+  // So few descriptors that Node fails by itself, with its own code 1.
+  const { status, stderr } = inShell([join(checkout, 'bin/wal-push'), '--version'], 'ulimit -n 21; exec "$@"')
+  expect([status, stderr]).toEqual([75, expect.stringContaining('check ulimit -n')])
+})
+
+test.each(['NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS', 'NODE_PATH'])(
+  '%s of the server is no matter',
+  (name) => {
+    const env = { PATH: '/usr/bin:/bin', [name]: '/proc/x' }
+    const { status } = spawnSync(join(checkout, 'bin/wal-push'), ['--version'], { cwd: '/', env, timeout: 20_000 })
+    expect(status).toBe(0)
+  },
+)
+
+test('a standard output that is full is an error, and no defect', () => {
+  const { status, stderr } = inShell([join(checkout, 'bin/wal-push'), '--help'], 'exec "$@" >/dev/full')
+  expect([status, stderr]).toEqual([12, expect.stringContaining('could not print the result to standard output')])
+})
+
+test('whatever the mask, what is archived can be read by who archived it', () => {
+  const data = temporaryDirectory()
+  const name = '000000010000000000000003'
+  const page = { systemIdentifier: 7438153460291231234n, address: 0x3000000n, timeline: 1 }
+  writeFileSync(join(data, name), walSegment(page))
+  mkdirSync(join(data, 'archive'))
+  const options = ['--archive', `file://${join(data, 'archive')}`, '--system-id', '7438153460291231234']
+  const argv = [join(checkout, 'bin/wal-push'), ...options, '--state-dir', join(data, 'state'), join(data, name)]
+  expect(inShell(argv, 'umask 0777; exec "$@"').status).toBe(0)
+  for (const path of readdirSync(join(data, 'archive'), { recursive: true, encoding: 'utf8' })) {
+    expect(statSync(join(data, 'archive', path)).mode & 0o600).toBe(0o600)
+  }
+})
+
+test('a log that nobody reads does not keep an executable from ending', () => {
+  const data = temporaryDirectory()
+  // A pipe that is full, non-blocking, and held open by a process that does not read it.
+  const script = `
+    const { execFileSync, spawnSync } = require('node:child_process')
+    execFileSync('mkfifo', ['${join(data, 'pipe')}'])
+    const fs = require('node:fs')
+    const fd = fs.openSync('${join(data, 'pipe')}', fs.constants.O_RDWR | fs.constants.O_NONBLOCK)
+    try { for (;;) fs.writeSync(fd, Buffer.alloc(65536)) } catch {}
+    const { status } = spawnSync('${join(checkout, 'bin/wal-push')}', ['nothing'], { stdio: ['ignore', 'ignore', fd], timeout: 30000 })
+    process.stdout.write(String(status))`
+  expect(spawnSync(pinned, ['-e', script], { encoding: 'utf8' }).stdout).toBe('2')
 })
 
 test('a standby whose disk hangs is answered within seconds, and not after --timeout', () => {

@@ -22,8 +22,8 @@ const acts = {
     for (;;) kept.push(new Array(100_000).fill(kept.length + 0.5).map((value) => ({ value })))
   },
   'waits politely': () => {
-    process.on('SIGTERM', () => process.exit(75))
-    process.on('SIGINT', () => process.exit(75))
+    process.on('SIGTERM', () => process.exit(95))
+    process.on('SIGINT', () => process.exit(95))
     setInterval(() => {}, 1000)
     process.stderr.write('ready\\n')
   },
@@ -37,7 +37,7 @@ const acts = {
     process.stderr.write('ready\\n')
   },
   'ends soon': () => {
-    process.on('SIGTERM', () => process.exit(75))
+    process.on('SIGTERM', () => process.exit(95))
     setTimeout(() => process.exit(100), 5)
   },
   'prints its arguments': () => {
