@@ -1,5 +1,6 @@
 /** Along which timeline recovery goes, when nobody said so: the one that was live, unless there is more than one. */
 import { type ArchivedHistory, historyOf } from '../archive/timelines.ts'
+import type { BackupRecord } from '../core/backup-record.ts'
 import { SeawallError } from '../core/errors.ts'
 import { formatLsn, type Lsn } from '../core/lsn.ts'
 import { forkOf, type TimelineHistory } from '../core/timelines.ts'
@@ -14,6 +15,8 @@ export interface TimelineChoice {
   readonly wal: WalMap
   /** Those to choose from; not empty. */
   readonly candidates: readonly number[]
+  /** Backups that can be restored. */
+  readonly backups: readonly Pick<BackupRecord, 'timeline' | 'startedAt'>[]
   /** A moment or position that recovery shall reach; without either, the end. */
   readonly time?: Date
   readonly lsn?: Lsn
@@ -44,12 +47,24 @@ export function chooseTimeline(choice: TimelineChoice): number {
 /**
  * Refuses to leave out a newer timeline whose WAL is archived only because no backup leads to it: most often the history
  * file is missing of a copy that took over while its archive_mode was off, and everything since then is on it.
+ * One of known origin that had ended when a backup was taken on the chosen timeline is an abandoned branch, and is left
+ * out, unless PostgreSQL itself will look for the latest.
  * @param chosen the timeline along which recovery would go.
  * @param left timelines that are not candidates.
  * @throws SeawallError `not-found` with the timelines.
  */
-export function requireNothingNewer(choice: TimelineChoice, chosen: number, left: readonly number[]): void {
-  const newer = left.filter((timeline) => timeline > chosen && mayHoldTarget(choice, chosen, timeline))
+export function requireNothingNewer(
+  choice: TimelineChoice,
+  chosen: number,
+  left: readonly number[],
+  followsLatest: boolean,
+): void {
+  const newer = left.filter(
+    (timeline) =>
+      timeline > chosen &&
+      mayHoldTarget(choice, chosen, timeline) &&
+      (followsLatest || !isAbandoned(choice, chosen, timeline)),
+  )
   if (newer.length === 0) return
   const unknown = newer.filter((timeline) => !choice.timelines.has(timeline))
   const names = newer.join(', ')
@@ -67,6 +82,12 @@ export function requireNothingNewer(choice: TimelineChoice, chosen: number, left
         : 'If it is the timeline of your server, take a backup of that with base-push.') +
       ` To recover without it, give --target-timeline ${chosen}.`,
   })
+}
+
+function isAbandoned({ timelines, wal, backups }: TimelineChoice, chosen: number, timeline: number): boolean {
+  const last = wal.last(timeline)
+  if (!timelines.has(timeline) || !last) return false
+  return backups.some((backup) => backup.timeline === chosen && backup.startedAt > last.archivedAt)
 }
 
 /** Whether the target, as far as times and positions of the archive tell, may lie on a timeline of unknown origin. */
@@ -122,9 +143,13 @@ function existedAt(choice: TimelineChoice, timeline: number, time: Date): boolea
   return begin === undefined || begin <= time
 }
 
-/** When a timeline first showed in the archive. */
-function beginOf({ timelines, wal }: TimelineChoice, timeline: number): Date | undefined {
-  return timelines.get(timeline)?.archivedAt ?? wal.first(timeline)?.archivedAt
+/** When a timeline first showed in the archive: by its history, else by its first WAL or backup. */
+function beginOf({ timelines, wal, backups }: TimelineChoice, timeline: number): Date | undefined {
+  const history = timelines.get(timeline)
+  if (history) return history.archivedAt
+  const starts = backups.filter((backup) => backup.timeline === timeline).map(({ startedAt }) => startedAt)
+  const first = wal.first(timeline)
+  return [...starts, ...(first ? [first.archivedAt] : [])].sort((one, other) => one.getTime() - other.getTime())[0]
 }
 
 /** Up to where two histories are the same WAL. */

@@ -94,6 +94,7 @@ function timelineOf(input: SelectionInput, usable: readonly BackupRecord[], chos
     timelines,
     wal,
     candidates,
+    backups: usable,
     ...(target.kind === 'time' ? { time: target.time.date } : {}),
     ...(target.kind === 'lsn' ? { lsn: target.lsn } : {}),
   }
@@ -101,7 +102,7 @@ function timelineOf(input: SelectionInput, usable: readonly BackupRecord[], chos
     const timeline = targetTimeline === undefined ? chooseTimeline(choice) : Math.max(...candidates)
     // Whoever names a backup decides against the timelines whose histories do not hold it.
     const left = [...known].filter((other) => !candidates.includes(other) && !(chosen && timelines.has(other)))
-    requireNothingNewer(choice, timeline, left)
+    requireNothingNewer(choice, timeline, left, targetTimeline === 'latest' || input.standby)
     return timeline
   }
   if (known.has(targetTimeline)) return targetTimeline

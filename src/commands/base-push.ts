@@ -13,7 +13,7 @@ import { type Connection, connect } from '../postgres/connection.ts'
 import { findDataDirectory } from '../postgres/data-directory.ts'
 import { proveOwnership } from '../postgres/identity.ts'
 import { readControlFile } from '../postgres/pg-control.ts'
-import { runningPostmaster } from '../postgres/postmaster.ts'
+import { readPostmasterFile } from '../postgres/postmaster.ts'
 import { readSettings, type ServerSettings } from '../postgres/settings.ts'
 import { openStorage } from '../storage/open.ts'
 import { type Command, type Context, exitCodesOf, WRITER_ERRORS } from './command.ts'
@@ -51,7 +51,7 @@ export const basePush: Command<(typeof options)[number]> = {
   async run(context, values) {
     const started = context.clock.monotonic()
     const given = await findDataDirectory({ pgdata: values.pgdata, cwd: context.cwd })
-    const postmaster = given === undefined ? undefined : await runningPostmaster(given)
+    const postmaster = given === undefined ? undefined : await readPostmasterFile(given)
     if (given !== undefined && !postmaster) throw notRunning(given)
     const connection = await connect({
       dsn: values.dsn,
@@ -120,7 +120,7 @@ function notRunning(dataDirectory: string): SeawallError {
   return new SeawallError('postgres', {
     operation: 'back up',
     object: dataDirectory,
-    reason: 'no server runs on it: it has no postmaster.pid of a running process',
+    reason: 'no server runs on it: it has no postmaster.pid',
     hint: 'Start the server. A base backup is taken from a running one.',
   })
 }

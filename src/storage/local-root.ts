@@ -29,8 +29,13 @@ export interface Identity {
 /** @throws SeawallError `archive-missing` if there is no directory at `path` */
 export async function openRoot(path: string, fileSystem: FileSystem): Promise<Root> {
   // stat(2) does not make an automounter mount; opening the directory does.
-  const directory = await fileSystem.open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(openFailed(path))
-  await directory.close()
+  try {
+    const directory = await fileSystem.open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    await directory.close()
+  } catch (error) {
+    // Who may enter, but not list it, can read what is below all the same.
+    if (errno(error) !== 'EACCES') openFailed(path)(error)
+  }
   return { path, url: pathToFileURL(path).href, fileSystem, identity: await identityOf(path, fileSystem) }
 }
 

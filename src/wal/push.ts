@@ -55,8 +55,14 @@ async function pushMissingHistory(request: PushRequest, timeline: number, option
     log.debug(`${name} is neither in the archive nor beside ${request.file.name}`)
     return
   }
-  await pushOne({ ...request, path, file: { kind: 'history', name, timeline } }, options)
-  log.info(`archived ${name} too, which PostgreSQL had not offered`)
+  try {
+    await pushOne({ ...request, path, file: { kind: 'history', name, timeline } }, options)
+    log.info(`archived ${name} too, which PostgreSQL had not offered`)
+  } catch (error) {
+    // A damaged history cannot get better by keeping the segments back, which are whole.
+    if (!(error instanceof SeawallError) || error.code !== 'refused') throw error
+    log.failure(error)
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -322,6 +322,35 @@ describe('WAL of a newer timeline without its history', () => {
   })
 })
 
+test('a branch of known origin that ended before the only backup began is abandoned, but for a standby', () => {
+  const world: World = {
+    backups: [{ timeline: 1, segment: 20, hour: 12 }],
+    wal: [
+      { timeline: 1, from: 1, to: 30, hour: 0, step: 30 },
+      { timeline: 2, from: 2, to: 3, hour: 1, step: 10 },
+    ],
+    histories: [{ timeline: 2, parents: [[1, 2]], hour: 1 }],
+  }
+  expect(select(world, end)).toMatchObject({ timeline: 1 })
+  expect(select(world, end, { backup: 'latest' })).toMatchObject({ timeline: 1 })
+  expect(refusal(world, end, { standby: true }).code).toBe('not-found')
+})
+
+test('a timeline without a history began with its first backup, if its WAL was archived later', () => {
+  const world: World = {
+    backups: [
+      { timeline: 1, segment: 2, hour: 1 },
+      { timeline: 2, segment: 24, hour: 12 },
+    ],
+    wal: [
+      { timeline: 1, from: 1, to: 20, hour: 0, step: 30 },
+      { timeline: 2, from: 24, to: 30, hour: 14, step: 30 },
+    ],
+  }
+  expect(select(world, time(13))).toMatchObject({ timeline: 2 })
+  expect(select(world, time(5))).toMatchObject({ timeline: 1 })
+})
+
 /** A copy restored to segment 12 was promoted at 8 o'clock and archived into the original's place, which goes on. */
 const copied: World = {
   backups: plain.backups!,

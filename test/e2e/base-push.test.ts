@@ -338,3 +338,11 @@ test('a tablespace with a relative link is restored to where that led, and elsew
     await restored.dispose()
   }
 })
+
+test('a server that does not run is named as such', async () => {
+  const cluster = await createCluster({ version: 18, start: false })
+  const result = await createArchive().call('base-push', ['--pgdata', cluster.dataDirectory])
+  expect(result.code).toBe(8)
+  expect(result.stderr).toMatch(/could not back up .*: no server runs on it/)
+  expect(result.stderr).toMatch(/HINT {2}Start the server/)
+})

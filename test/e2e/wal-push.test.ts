@@ -176,6 +176,13 @@ describe('a file of another kind', () => {
     expect(second).toMatchObject({ code: 0, stderr: expect.not.stringContaining('history') })
   })
 
+  test('a damaged history beside a segment is told of, and does not keep the segment back', async () => {
+    place('00000003.history', '')
+    const result = await push(placeSegment({ timeline: 3 }))
+    expect(result.code).toBe(0)
+    expect(result.stderr).toMatch(/ERROR.*00000003\.history.*0 bytes/)
+  })
+
   test('a history of a new major, whose pg_control does not tell the segment size, takes that of the archive', async () => {
     const history = place('00000002.history', '1\t0/3000000\tno recovery target specified\n')
     const identifier = ['--system-id', String(systemIdentifier)]
