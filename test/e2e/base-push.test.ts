@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSy
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { segmentName, segmentNumber } from '../../src/core/wal-names.ts'
-import type { TestArchive } from '../support/archive.ts'
+import { createArchive, type TestArchive } from '../support/archive.ts'
 import {
   type ArchivingCluster,
   archiveEverything,
@@ -14,7 +14,7 @@ import {
   restoreBackup,
   takeBackup,
 } from '../support/base-backups.ts'
-import type { Cluster } from '../support/cluster.ts'
+import { type Cluster, createCluster } from '../support/cluster.ts'
 import { binDirectory } from '../support/installation.ts'
 import { canMount, mountSmall } from '../support/mount.ts'
 import { waitFor } from '../support/poll.ts'
