@@ -17,20 +17,9 @@ import { readPostmasterFile } from '../postgres/postmaster.ts'
 import { readSettings, type ServerSettings } from '../postgres/settings.ts'
 import { openStorage } from '../storage/open.ts'
 import { type Command, type Context, exitCodesOf, WRITER_ERRORS } from './command.ts'
-import { COMMON_OPTIONS, levelOf, type OptionValues } from './options.ts'
+import { levelOf, type OptionValues, WRITER_OPTIONS } from './options.ts'
 
-const options = [
-  ...COMMON_OPTIONS,
-  'compression',
-  'compression-level',
-  'create-archive',
-  'state-dir',
-  'pgdata',
-  'dsn',
-  'fast-checkpoint',
-  'wal-timeout',
-  'json',
-] as const
+const options = [...WRITER_OPTIONS, 'dsn', 'fast-checkpoint', 'wal-timeout', 'json'] as const
 
 type Values = Pick<OptionValues, (typeof options)[number]>
 

@@ -242,6 +242,16 @@ export const COMMON_OPTIONS = [
   'timeout',
 ] as const satisfies OptionName[]
 
+/** What every executable takes that writes for a server. */
+export const WRITER_OPTIONS = [
+  ...COMMON_OPTIONS,
+  'compression',
+  'compression-level',
+  'create-archive',
+  'state-dir',
+  'pgdata',
+] as const satisfies OptionName[]
+
 /** What selects how objects are compressed. */
 export type CompressionOptions = Pick<OptionValues, 'compression' | 'compression-level'>
 

@@ -8,17 +8,9 @@ import { openStorage } from '../storage/open.ts'
 import { pushWalFile } from '../wal/push.ts'
 import { type Command, exitCodesOf, WRITER_ERRORS } from './command.ts'
 import { findLocalCluster, layoutByDataDirectory } from './data-directory-cluster.ts'
-import { COMMON_OPTIONS, levelOf } from './options.ts'
+import { levelOf, WRITER_OPTIONS } from './options.ts'
 
-const options = [
-  ...COMMON_OPTIONS,
-  'compression',
-  'compression-level',
-  'create-archive',
-  'state-dir',
-  'pgdata',
-  'system-id',
-] as const
+const options = [...WRITER_OPTIONS, 'system-id'] as const
 
 export const walPush: Command<(typeof options)[number]> = {
   name: 'wal-push',

@@ -93,7 +93,7 @@ async function pushOpenFile(handle: FileHandle, request: PushRequest, options: C
   } else {
     log.debug(`archived ${file.name}`, { size: formatBytes(size), stored: formatBytes(packed.header.storedSize) })
   }
-  if (file.kind === 'partial') await warnOfOtherPartials(request, key, options)
+  await warnOfOtherPartials(request, key, options)
 }
 
 async function openFile(path: string): Promise<FileHandle> {
@@ -126,7 +126,7 @@ async function compareWithArchived(
     reason: theirs
       ? `the archive holds different content under the name ${key}`
       : `${key} was in the archive a moment ago and is gone`,
-    detail: theirs ? `this file: ${describe(ours)}; in the archive: ${describe(theirs)}` : '',
+    ...(theirs ? { detail: `this file: ${describe(ours)}; in the archive: ${describe(theirs)}` } : {}),
     hint: 'Usually two servers archive to one place: a second primary, or a restored copy. Give each its own --cluster. Nothing was overwritten.',
   })
 }

@@ -1,3 +1,4 @@
+/** Entry point of `base-push`, which becomes dist/base-push.js. */
 import { basePush } from '../../commands/base-push.ts'
 import { main } from '../main.ts'
 
